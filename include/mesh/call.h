@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mesh/call.h - requests, results, cancellation tokens and inbound context. */
+#ifndef MESH_CALL_H
+#define MESH_CALL_H
+
+#include <mesh/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Flags of a request. */
+enum mesh_request_flag {
+    MESH_COPY_BODY = 1, /* copy the body at the start; else an asynchronous call borrows it until it completes */
+    MESH_NO_RETRY = 2   /* one attempt, whatever the service's configuration says */
+};
+
+/* A choice that may be left to the configuration. */
+enum mesh_choice { MESH_UNSET = 0, MESH_YES = 1, MESH_NO = 2 };
+
+/* One request. Everything but the body (see MESH_COPY_BODY) is copied before the call that takes it returns. */
+typedef struct mesh_request {
+    uint32_t size;
+    uint32_t flags;             /* enum mesh_request_flag, or-ed */
+    const char *method;         /* an HTTP token; NULL means "GET" */
+    const char *path;           /* origin form with query, as "/charge?x=1"; NULL means "/" */
+    const char *authority;      /* Host; NULL means what the service says */
+    const mesh_header *headers; /* sent after the service's own; not Host, Connection, Content-Length and the like */
+    size_t header_count;
+    const void *body;
+    size_t body_size;
+    int64_t timeout_ns;          /* 0: the service's; the least of all known deadlines holds */
+    int32_t idempotent;          /* enum mesh_choice; MESH_UNSET: as the method says (RFC 9110, section 9.2.2) */
+    int32_t reserved;            /* 0 */
+    const mesh_inbound *inbound; /* trace, baggage and deadline of the caller; or NULL */
+    mesh_token *token;           /* cancels this call; or NULL */
+    const void *hash_key;        /* for balancers that hash; the others ignore it */
+    size_t hash_key_size;
+    const char *endpoint; /* "127.0.0.1:9001": only this endpoint of the service; or NULL */
+    uint64_t tag;         /* yours: comes back with the result and in spans */
+} mesh_request;
+
+#define MESH_REQUEST_INIT                                                                                              \
+    {                                                                                                                  \
+        (uint32_t)sizeof(mesh_request), 0, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL, 0   \
+    }
+
+/* Does what MESH_REQUEST_INIT does, for languages without macros. */
+MESH_API void mesh_request_init(mesh_request *request);
+
+/* Why an endpoint was picked. */
+enum mesh_pick {
+    MESH_PICK_NONE = 0,
+    MESH_PICK_ONLY = 1,        /* there was no other */
+    MESH_PICK_ROUND_ROBIN = 2, /* its turn */
+    MESH_PICK_LEAST = 3,       /* the better of two candidates */
+    MESH_PICK_TIE = 4,         /* two candidates as good as each other; chance decided */
+    MESH_PICK_PROBE = 5,       /* it was shut and this call tries whether it is back */
+    MESH_PICK_PANIC = 6,       /* too few endpoints are healthy, so all are used */
+    MESH_PICK_PINNED = 7       /* the request asked for it */
+};
+
+/* Why an attempt was followed by another. */
+enum mesh_retry {
+    MESH_RETRY_NONE = 0,
+    MESH_RETRY_UNSENT = 1,          /* the request provably never reached the peer: repeated at no cost, once */
+    MESH_RETRY_CONNECT_FAILURE = 2, /* the rest: a word of retry.on */
+    MESH_RETRY_REFUSED = 3,
+    MESH_RETRY_RESET_BEFORE_REQUEST = 4,
+    MESH_RETRY_RESET = 5,
+    MESH_RETRY_5XX = 6,
+    MESH_RETRY_GATEWAY_ERROR = 7,
+    MESH_RETRY_STATUS = 8,
+    MESH_RETRY_PER_TRY_TIMEOUT = 9
+};
+
+/* Why an attempt that failed was not followed by another. */
+enum mesh_stop {
+    MESH_STOP_NONE = 0,
+    MESH_STOP_NOT_RETRYABLE = 1,  /* its outcome is not in retry.on */
+    MESH_STOP_NOT_IDEMPOTENT = 2, /* it is, but the request may have had an effect and must not be repeated */
+    MESH_STOP_ATTEMPTS = 3,       /* retry.attempts is used up */
+    MESH_STOP_BUDGET = 4,         /* the retry budget or max_retries is used up */
+    MESH_STOP_DEADLINE = 5,       /* the wait before the next attempt does not fit */
+    MESH_STOP_ASKED = 6           /* MESH_NO_RETRY */
+};
+
+/* What happened in one attempt. Set `size` before mesh_result_attempt(), best by MESH_ATTEMPT_INIT. */
+typedef struct mesh_attempt {
+    uint32_t size;
+    mesh_status status;   /* MESH_OK when a whole response arrived */
+    int32_t http_status;  /* 0 without one */
+    int32_t pick;         /* enum mesh_pick */
+    int32_t retry;        /* enum mesh_retry: why the next attempt was made */
+    int32_t stop;         /* enum mesh_stop: why there was no next one, on the last */
+    int32_t reused;       /* 1: over a connection that was open already */
+    int32_t error_number; /* errno of the system call that failed, or 0 */
+    const char *endpoint; /* as "127.0.0.1:9001"; lives as long as the result */
+    uint64_t span_id;     /* sent to the peer in traceparent, big-endian there */
+    int64_t start_ns;     /* since the call's start */
+    int64_t dns_ns;       /* these are durations; 0 for what did not happen */
+    int64_t connect_ns;   /* with the wait for a free connection */
+    int64_t tls_ns;
+    int64_t send_ns;
+    int64_t wait_ns;    /* from the last byte sent to the first byte received */
+    int64_t receive_ns; /* from the first byte received to the last */
+    int64_t backoff_ns; /* the pause before this attempt */
+} mesh_attempt;
+
+#define MESH_ATTEMPT_INIT                                                                                              \
+    {                                                                                                                  \
+        (uint32_t)sizeof(mesh_attempt), 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0                           \
+    }
+
+/* Does what MESH_ATTEMPT_INIT does. */
+MESH_API void mesh_attempt_init(mesh_attempt *attempt);
+
+/* A result may be read from any thread, by several at once, and outlives its client. All strings and bytes that these
+ * functions give live as long as the result. Each accepts NULL and answers as for a call that never was. */
+
+/* MESH_OK when a response arrived, whatever its HTTP status; else why not. */
+MESH_API mesh_status mesh_result_code(const mesh_result *result);
+
+/* The HTTP status, 100 to 999; 0 without a response. */
+MESH_API int32_t mesh_result_status(const mesh_result *result);
+
+/* The response's body; never NULL. A NUL follows its last byte. */
+MESH_API const void *mesh_result_body(const mesh_result *result);
+
+/* Its size in bytes. */
+MESH_API size_t mesh_result_body_size(const mesh_result *result);
+
+/* How many header fields the response has, in the order received; trailers are not among them. */
+MESH_API size_t mesh_result_header_count(const mesh_result *result);
+
+/* Header field `index`; MESH_EINVAL when there is no such one. */
+MESH_API mesh_status mesh_result_header(const mesh_result *result, size_t index, mesh_header *out);
+
+/* The value of the first field of this name (any case), NUL-terminated; NULL when there is none. */
+MESH_API const char *mesh_result_header_value(const mesh_result *result, const char *name);
+
+/* One line for a person: what the call ended with; after a failure which endpoints were tried and why each failed. */
+MESH_API const char *mesh_result_message(const mesh_result *result);
+
+/* The id of the call, and the tag of its request. */
+MESH_API mesh_call_id mesh_result_id(const mesh_result *result);
+MESH_API uint64_t mesh_result_tag(const mesh_result *result);
+
+/* How long the call took, from entry to completion. */
+MESH_API int64_t mesh_result_duration_ns(const mesh_result *result);
+
+/* The trace id, as 32 lower-case hex digits. */
+MESH_API const char *mesh_result_trace_id(const mesh_result *result);
+
+/* How many attempts were made; and what happened in attempt `index`, from 0: MESH_EINVAL when there is no such one. */
+MESH_API size_t mesh_result_attempt_count(const mesh_result *result);
+MESH_API mesh_status mesh_result_attempt(const mesh_result *result, size_t index, mesh_attempt *out);
+
+/* The words for the numbers in mesh_attempt, as "probe", "connect-failure", "budget". Static; never NULL. */
+MESH_API const char *mesh_pick_name(int32_t pick);
+MESH_API const char *mesh_retry_name(int32_t retry);
+MESH_API const char *mesh_stop_name(int32_t stop);
+
+/* Gives the result back; legal from any thread, also after its client is gone. */
+MESH_API void mesh_result_free(mesh_result *result);
+
+/* A token cancels every call that was given it, from any thread: those under way end with MESH_CANCELLED, and so does
+ * every later one. Calls keep a reference of their own; the token may be freed at any time. */
+MESH_API MESH_NODISCARD mesh_status mesh_token_new(mesh_token **out);
+MESH_API void mesh_token_cancel(mesh_token *token);
+MESH_API void mesh_token_free(mesh_token *token);
+
+/* Takes trace context (traceparent, tracestate), baggage and the deadline (x-envoy-expected-rq-timeout-ms,
+ * grpc-timeout) out of the headers of a request that this process is serving. What is malformed is left out, as the
+ * standards say; that is no error. The deadline counts from this call. An inbound never changes; any number of calls
+ * may use it. */
+MESH_API MESH_NODISCARD mesh_status mesh_inbound_parse(const mesh_header *headers, size_t header_count,
+                                                       mesh_inbound **out);
+
+/* What is left until the deadline that came in, at least 0; -1 without one. */
+MESH_API int64_t mesh_inbound_remaining_ns(const mesh_inbound *inbound);
+
+/* Gives the inbound back. One that belongs to an exchange is left alone. */
+MESH_API void mesh_inbound_free(mesh_inbound *inbound);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
