@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dns.h - A and AAAA look-ups through c-ares on a loop, with times to live.
+ *
+ * DNS as Kubernetes has it: /etc/hosts, search domains and ndots are honoured; a trailing dot makes a name absolute. IP
+ * literals are answered without a look-up. The time budget is ours: `timeout` for the first try at a server, doubling,
+ * for `tries` tries over all servers. Truncated answers are asked again over TCP. resolv.conf is read anew when it
+ * changed. */
+#ifndef MESH__NET_DNS_H
+#define MESH__NET_DNS_H
+
+#include "net/loop.h"
+
+#include <mesh/status.h>
+
+struct dns;
+struct dns_query;
+
+struct dns_options {
+    const struct address *servers; /* none: resolv.conf; copied */
+    uint32_t server_count;
+    mesh_nanos timeout;
+    uint32_t tries;
+};
+
+struct dns_answer {
+    mesh_status status; /* MESH_OK: at least one address; MESH_NO_SUCH_NAME; MESH_NO_ENDPOINT: the name has none;
+                         * MESH_DISCOVERY: no answer, or a server's failure */
+    const struct address *addresses; /* with the port asked for; in a stable order; without duplicates */
+    uint32_t count;
+    uint32_t ttl_s;     /* the least of all records, CNAMEs included; of a negative answer what the SOA says, or 0 */
+    const char *detail; /* words for a person when status is not MESH_OK, as "SERVFAIL from 127.0.0.1:5300" */
+};
+
+/* NULL when memory is out or c-ares cannot start. */
+struct dns *mesh__dns_new(struct loop *, const struct dns_options *);
+void mesh__dns_free(struct dns *); /* outstanding queries end without their callbacks */
+
+/* Asks. `done` is called once from the loop, never from inside this function; NULL when memory is out. */
+struct dns_query *mesh__dns_resolve(struct dns *, const char *host, uint16_t port,
+                                    void (*done)(void *user, const struct dns_answer *), void *user);
+void mesh__dns_cancel(struct dns_query *); /* no callback comes after it */
+
+#endif

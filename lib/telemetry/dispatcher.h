@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dispatcher.h - the one thread that runs a user's callbacks in owned mode.
+ *
+ * It sleeps until woken; an urgent wake runs `work` at once, another one after at most 100 ms, so that many entries are
+ * given out together. All signals are blocked in it. */
+#ifndef MESH__TELEMETRY_DISPATCHER_H
+#define MESH__TELEMETRY_DISPATCHER_H
+
+#include "base/mem.h"
+
+struct dispatcher;
+
+/* Starts the thread; NULL when that fails. `work` is called with no lock held. */
+struct dispatcher *mesh__dispatcher_new(const struct mem *, void (*work)(void *user), void *user);
+
+/* Any thread; cheap when a wake is pending already. */
+void mesh__dispatcher_wake(struct dispatcher *, bool urgent);
+
+/* True in the dispatcher's own thread. */
+bool mesh__dispatcher_is_self(const struct dispatcher *);
+
+/* Runs `work` once more, ends the thread, joins it and frees. From inside `work` it only marks: the thread then frees
+ * itself after `work` has returned and `last` (which may be NULL) has been called. */
+void mesh__dispatcher_stop(struct dispatcher *, void (*last)(void *user));
+
+#endif
