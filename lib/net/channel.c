@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* channel.c - one step of a connection: connect, write on, read on. */
+#include "net/channel.h"
+
+#include "net/pool.h"
+
+#include <errno.h>
+
+/* So much is read for one connection before the others get their turn. */
+#define READS_PER_STEP 16
+
+static struct loop *loop_of(const struct channel *channel)
+{
+    return channel->pool->group->loop;
+}
+
+static void destroy(struct channel *channel)
+{
+    const struct mem *mem = channel->mem;
+    if (channel->stream)
+        channel->stream->ops->close(channel->stream);
+    mesh__http1_reader_free(channel->reader);
+    mesh__mem_free(mem, channel);
+}
+
+void mesh__channel_close(struct channel *channel)
+{
+    if (channel->state == CHANNEL_CLOSED)
+        return;
+    mesh__loop_timer_cancel(loop_of(channel), &channel->timer);
+    mesh__loop_cancel(&channel->again);
+    mesh__list_remove(&channel->link);
+    if (channel->exchange) {
+        channel->exchange->channel = NULL;
+        channel->exchange = NULL;
+    }
+    mesh__pool_closed(channel);
+    channel->state = CHANNEL_CLOSED;
+    if (!channel->stepping)
+        destroy(channel);
+}
+
+static void arm(struct channel *channel)
+{
+    uint32_t interest = LOOP_READ;
+    struct exchange *exchange = channel->exchange;
+    if (exchange && channel->write_error == 0 && exchange->sent < exchange->head.size + exchange->body.size)
+        interest |= LOOP_WRITE;
+    mesh__stream_arm(channel->stream, interest);
+}
+
+/* Takes the exchange off, closes the channel, then tells. */
+static void fail(struct channel *channel, mesh_status status, const char *reason, int error_number)
+{
+    struct exchange *exchange = channel->exchange;
+    struct failure failure = { .status = status,
+                               .reason = reason,
+                               .error_number = error_number,
+                               .unsent = exchange && exchange->sent == 0,
+                               .stale = channel->exchanges > 1 && !mesh__http1_reader_started(channel->reader) };
+    mesh__channel_close(channel);
+    if (exchange) {
+        exchange->end_at = exchange->pool->group->loop->now;
+        exchange->events->failed(exchange, &failure);
+    }
+}
+
+/* The response is complete: the channel goes back to its pool, then the exchange is told. */
+static void finish(struct channel *channel, bool reusable)
+{
+    struct exchange *exchange = channel->exchange;
+    if (exchange->sent < exchange->head.size + exchange->body.size)
+        reusable = false;
+    exchange->end_at = loop_of(channel)->now;
+    exchange->channel = NULL;
+    channel->exchange = NULL;
+    mesh__pool_put_back(channel, reusable);
+    exchange->events->end(exchange);
+}
+
+static bool on_head(void *user, const struct http1_head *head)
+{
+    struct channel *channel = user;
+    if (head->keep_alive_timeout_s >= 0) {
+        mesh_nanos limit = (head->keep_alive_timeout_s - 1) * NANOS_S;
+        channel->idle_limit = mesh__nanos_min(channel->idle_limit, mesh__nanos_max(limit, 0));
+    }
+    struct exchange *exchange = channel->exchange;
+    return exchange->events->head(exchange, head) && channel->exchange == exchange;
+}
+
+static bool on_body(void *user, struct view bytes)
+{
+    struct channel *channel = user;
+    struct exchange *exchange = channel->exchange;
+    return exchange->events->body(exchange, bytes) && channel->exchange == exchange;
+}
+
+static bool on_end(void *user, bool keep_alive)
+{
+    struct channel *channel = user;
+    if (!keep_alive)
+        channel->idle_limit = 0;
+    return true;
+}
+
+static const struct http1_events reader_events = { on_head, on_body, on_end };
+
+/* A peer may answer before it has read all, and close: what it said is read before the exchange fails. */
+static void give_up_writing(struct channel *channel, int error)
+{
+    channel->write_error = error;
+    mesh__loop_post(loop_of(channel), &channel->again);
+}
+
+/* Writes what the connection takes. */
+static void flush(struct channel *channel)
+{
+    struct exchange *exchange = channel->exchange;
+    size_t total = exchange->head.size + exchange->body.size;
+    size_t before = exchange->sent;
+    while (exchange->sent < total && channel->write_error == 0) {
+        struct iovec vector[2];
+        int count = 0;
+        size_t sent = exchange->sent;
+        if (sent < exchange->head.size)
+            vector[count++] =
+                (struct iovec){ (char *)(uintptr_t)exchange->head.data + sent, exchange->head.size - sent };
+        size_t skip = sent > exchange->head.size ? sent - exchange->head.size : 0;
+        if (exchange->body.size > skip)
+            vector[count++] =
+                (struct iovec){ (char *)(uintptr_t)exchange->body.data + skip, exchange->body.size - skip };
+        ssize_t put = channel->stream->ops->write(channel->stream, vector, count);
+        if (put == -EAGAIN)
+            break;
+        if (put < 0)
+            give_up_writing(channel, (int)-put);
+        else
+            exchange->sent += (size_t)put;
+    }
+    if (exchange->sent == before)
+        return;
+    COUNTER_ADD(channel->pool->counters.bytes_sent, exchange->sent - before);
+    exchange->sent_at = loop_of(channel)->now;
+    exchange->events->sent(exchange, exchange->sent == total ? SENT_ALL : SENT_PART);
+}
+
+/* The peer has finished, or the connection broke (error < 0). */
+static void lost(struct channel *channel, int error)
+{
+    if (channel->exchange == NULL) {
+        mesh__channel_close(channel);
+        return;
+    }
+    if (error == 0 && mesh__http1_read_eof(channel->reader).ended)
+        finish(channel, false);
+    else if (mesh__http1_reader_started(channel->reader))
+        fail(channel, MESH_PARTIAL_RESPONSE, "the response is incomplete", -error);
+    else
+        fail(channel, MESH_RESET, error ? "the connection broke" : "the peer closed the connection", -error);
+}
+
+/* One piece of input. False when there is nothing more to do for now. */
+static bool take_in(struct channel *channel, const char *bytes, size_t size)
+{
+    struct exchange *exchange = channel->exchange;
+    if (exchange == NULL) {
+        mesh__channel_close(channel); /* nobody asked for these bytes (RFC 9112, section 9.2) */
+        return false;
+    }
+    if (exchange->first_at == 0)
+        exchange->first_at = loop_of(channel)->now;
+    COUNTER_ADD(channel->pool->counters.bytes_received, size);
+    struct http1_progress progress = mesh__http1_read(channel->reader, bytes, size);
+    if (channel->exchange != exchange)
+        return false; /* cancelled by what it was told */
+    if (progress.status != MESH_OK) {
+        fail(channel, progress.status, progress.reason, 0);
+        return false;
+    }
+    if (progress.ended) {
+        finish(channel, progress.used == size && channel->idle_limit > 0);
+        return false;
+    }
+    return true;
+}
+
+static void read_on(struct channel *channel)
+{
+    struct stream *stream = channel->stream;
+    char *scratch = loop_of(channel)->scratch;
+    bool more = true;
+    for (int i = 0; more && i < READS_PER_STEP; i++) {
+        ssize_t got = stream->ops->read(stream, scratch, LOOP_SCRATCH_SIZE);
+        if (got == -EAGAIN && (channel->write_error == 0 || channel->exchange == NULL))
+            return;
+        if (got <= 0) {
+            lost(channel, got == -EAGAIN ? -channel->write_error : (int)got);
+            return;
+        }
+        more = take_in(channel, scratch, (size_t)got) && channel->state != CHANNEL_CLOSED;
+        if (more && got < LOOP_SCRATCH_SIZE && !stream->ops->has_buffered_input(stream))
+            return;
+    }
+    if (channel->state != CHANNEL_CLOSED && stream->ops->has_buffered_input(stream))
+        mesh__loop_post(loop_of(channel), &channel->again);
+}
+
+static void connect_on(struct channel *channel)
+{
+    int error = channel->stream->ops->connected(channel->stream);
+    if (error == -EINPROGRESS) {
+        mesh__stream_arm(channel->stream, LOOP_WRITE);
+        return;
+    }
+    mesh__loop_timer_cancel(loop_of(channel), &channel->timer);
+    if (error == 0) {
+        mesh__stream_arm(channel->stream, LOOP_READ);
+        mesh__pool_dialed(channel);
+        return;
+    }
+    mesh_status status = error == -ECONNREFUSED || error == -ECONNRESET || error == -ENOENT ? MESH_CONNECT_REFUSED
+                         : error == -ETIMEDOUT                                              ? MESH_CONNECT_TIMEOUT
+                                                                                            : MESH_CONNECT_UNREACHABLE;
+    mesh__pool_dial_failed(channel, status, -error);
+}
+
+static void step(struct channel *channel, uint32_t events)
+{
+    channel->stepping = true;
+    if (channel->state == CHANNEL_DIALING) {
+        connect_on(channel);
+    } else {
+        struct exchange *exchange = channel->exchange;
+        if ((events & LOOP_WRITE) && exchange && exchange->sent < exchange->head.size + exchange->body.size)
+            flush(channel);
+        if (channel->state != CHANNEL_CLOSED)
+            read_on(channel);
+    }
+    channel->stepping = false;
+    if (channel->state == CHANNEL_CLOSED)
+        destroy(channel);
+    else if (channel->state != CHANNEL_DIALING)
+        arm(channel);
+}
+
+static void on_ready(void *user, uint32_t events)
+{
+    step(user, events);
+}
+
+static void on_again(struct loop_task *task)
+{
+    step(CONTAINER_OF(task, struct channel, again), LOOP_READ);
+}
+
+/* The dial took too long, or the channel was idle for long enough. */
+static void on_timer(struct loop_timer *timer)
+{
+    struct channel *channel = CONTAINER_OF(timer, struct channel, timer);
+    struct loop *loop = loop_of(channel);
+    if (channel->state == CHANNEL_DIALING) {
+        channel->stepping = true;
+        mesh__pool_dial_failed(channel, MESH_CONNECT_TIMEOUT, 0);
+        channel->stepping = false;
+        if (channel->state == CHANNEL_CLOSED)
+            destroy(channel);
+    } else if (channel->state == CHANNEL_IDLE) {
+        mesh_nanos due = mesh__nanos_add(channel->idle_since, channel->idle_limit);
+        if (due <= loop->now || !mesh__loop_timer_set(loop, &channel->timer, due))
+            mesh__channel_close(channel);
+    }
+}
+
+int mesh__channel_dial(struct pool *pool, const struct address *address, mesh_nanos timeout, struct channel **out)
+{
+    struct loop *loop = pool->group->loop;
+    struct channel *channel = mesh__zalloc(loop->mem, sizeof(*channel));
+    if (channel == NULL)
+        return -ENOMEM;
+    channel->mem = loop->mem;
+    channel->pool = pool;
+    channel->timer.fire = on_timer;
+    channel->again.run = on_again;
+    channel->opened_at = loop->now;
+    channel->idle_limit = pool->group->policy.idle_timeout;
+    channel->reader = mesh__http1_reader_new(loop->mem, HTTP1_RESPONSES, &reader_events, channel);
+    int error = channel->reader ? loop->world->connect(loop->world, loop, address, &channel->stream) : -ENOMEM;
+    if (!error && !mesh__loop_timer_set(loop, &channel->timer, mesh__nanos_add(loop->now, timeout)))
+        error = -ENOMEM;
+    if (error) {
+        destroy(channel);
+        return error;
+    }
+    channel->stream->ready = on_ready;
+    channel->stream->user = channel;
+    mesh__stream_arm(channel->stream, LOOP_WRITE);
+    *out = channel;
+    return 0;
+}
+
+void mesh__channel_begin(struct channel *channel, struct exchange *exchange)
+{
+    struct loop *loop = loop_of(channel);
+    bool was_stepping = channel->stepping;
+    channel->stepping = true;
+    channel->exchange = exchange;
+    channel->exchanges++;
+    channel->write_error = 0;
+    exchange->channel = channel;
+    exchange->reused = channel->exchanges > 1;
+    exchange->sent = 0;
+    exchange->first_at = 0;
+    exchange->ready_at = loop->now;
+    mesh__http1_reader_next(channel->reader, &exchange->limits, exchange->to_head);
+    exchange->events->ready(exchange);
+    if (channel->exchange == exchange)
+        flush(channel);
+    channel->stepping = was_stepping;
+    if (was_stepping)
+        return;
+    if (channel->state == CHANNEL_CLOSED)
+        destroy(channel);
+    else
+        arm(channel);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pool.h - the connections of one shard to one endpoint, and the exchanges that wait for one.
+ *
+ * An exchange takes the idle connection used last, if it is still good; else it waits, and a connection is dialled for
+ * it; whichever comes first, that one or one that becomes idle, serves it. The pools of a service on one shard form a
+ * group, with one policy and one count of connections, which is kept client-wide behind the hooks: at its limit an
+ * idle connection to another endpoint of the group makes room, else the exchange is starved until a place is free.
+ * A pool is keyed by its endpoint and by the group, so by everything that affects a connection. */
+#ifndef MESH__NET_POOL_H
+#define MESH__NET_POOL_H
+
+#include "net/channel.h"
+
+/* Written by the shard's driver only, read by anyone. */
+struct pool_counters {
+    _Atomic uint64_t connects, connect_failures, disconnects, bytes_sent, bytes_received;
+};
+
+/* The single writer's way to add: no read-modify-write on the bus. */
+#define COUNTER_ADD(counter, n)                                                                                        \
+    atomic_store_explicit(&(counter), atomic_load_explicit(&(counter), memory_order_relaxed) + (uint64_t)(n),          \
+                          memory_order_relaxed)
+
+struct pool_policy {
+    mesh_nanos connect_timeout, idle_timeout, max_age; /* max_age 0: unlimited */
+    uint32_t max_exchanges;                            /* per connection; 0: unlimited */
+};
+
+/* The client-wide counts of a service. The take functions say whether there was a place. */
+struct pool_hooks {
+    bool (*take_connection)(void *user);
+    void (*give_connection)(void *user);
+    bool (*take_pending)(void *user);
+    void (*give_pending)(void *user);
+};
+
+struct pool_group {
+    struct loop *loop;
+    const struct pool_hooks *hooks;
+    void *user;
+    struct pool_policy policy;
+    struct list pools;
+    struct list starved;  /* exchanges that wait for a place among the connections */
+    uint32_t connections; /* of this shard */
+};
+
+struct pool {
+    struct pool_group *group;
+    struct list link; /* in group.pools */
+    struct address address;
+    struct pool_counters counters;
+    struct list waiting; /* exchanges, oldest first */
+    struct list idle;    /* channels, used last first */
+    struct list rest;    /* channels that dial or are busy */
+    uint32_t channels, dialing, waiters;
+    bool retired;
+};
+
+void mesh__pool_group_init(struct pool_group *, struct loop *, const struct pool_hooks *, void *user,
+                           const struct pool_policy *);
+
+/* Dials for starved exchanges as long as there are places: to be called when other shards may have given some back. */
+void mesh__pool_group_feed(struct pool_group *);
+
+/* NULL when memory is out. */
+struct pool *mesh__pool_new(struct pool_group *, const struct address *);
+
+/* Gives the exchange a connection, now or later: see struct exchange_events. */
+void mesh__pool_acquire(struct pool *, struct exchange *);
+
+/* Takes the exchange back wherever it is; it is told nothing more. One that was being sent costs its connection. */
+void mesh__exchange_cancel(struct exchange *);
+
+/* Takes no more exchanges from now on: closes idle connections at once and busy ones as they end. */
+void mesh__pool_retire(struct pool *);
+
+/* True when no connection and no exchange is left in it. */
+bool mesh__pool_is_empty(const struct pool *);
+
+/* Closes everything at once and frees the pool; exchanges are forgotten. */
+void mesh__pool_free(struct pool *);
+
+/* For channel.c: a dial came through; a dial failed; an exchange ended and left the channel good or not; a channel
+ * closed. */
+void mesh__pool_dialed(struct channel *);
+void mesh__pool_dial_failed(struct channel *, mesh_status, int error_number);
+void mesh__pool_put_back(struct channel *, bool reusable);
+void mesh__pool_closed(struct channel *);
+
+#endif
