@@ -7,14 +7,18 @@
  * an abandonment with another ticket changes nothing, so that late failures do not shut an endpoint that has recovered.
  * The breaker gives a verdict; whether a verdict is enforced is gate.h's business. A success under a valid ticket
  * closes the breaker in any state (it is proof of life); a failure under a valid ticket in SHUT changes nothing. One
- * 64-bit word, so that threads share it by compare-and-swap (client/live.c). Times are milliseconds since the client
- * opened, saturating at 2^38 - 1. */
+ * 64-bit word, so that threads share it by compare-and-swap (client/live.c). `now` counts from when the client opened;
+ * times in the word are milliseconds, saturating at 2^38 - 1. A time that lies further ahead than it can have been set
+ * (the clock went back) counts as over. */
 #ifndef MESH__POLICY_BREAKER_H
 #define MESH__POLICY_BREAKER_H
 
 #include "base/time.h"
 
 #include <stdbool.h>
+
+/* Shards' clocks differ by less than this: so much further ahead is no sign that the clock went back. */
+#define BREAKER_SKEW_MS 1000u
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_SHUT, BREAKER_PROBE, BREAKER_RETIRED };
 
@@ -38,7 +42,7 @@ enum breaker_event { BREAKER_NEUTRAL, BREAKER_SUCCESS, BREAKER_FAILURE, BREAKER_
 
 /* BREAKER_TRY: the endpoint is due for a probe; publish `next` by compare-and-swap before trying, or ask again.
  * In the other answers `next` is the breaker as it was. `ticket` is for the attempt that follows, also where REJECT is
- * not enforced. */
+ * not enforced; while a probe is out it is one that changes nothing, since the probe alone decides. */
 struct breaker_ask {
     enum breaker_answer answer;
     uint16_t ticket;
@@ -55,7 +59,9 @@ struct breaker mesh__breaker_record(struct breaker, const struct breaker_config 
 /* A probe that came to nothing (cancelled) gives its place back: the next ask may probe at once. */
 struct breaker mesh__breaker_abandon(struct breaker, uint16_t ticket);
 
-/* Shuts it for `pause` (a Retry-After), at most max_shut, without counting a failure; only from CLOSED or PROBE. */
+/* Shuts it for `pause` (a Retry-After), at most max_shut, without counting a failure; only from CLOSED or PROBE. Comes
+ * before the record of the same attempt, which then changes nothing: the other way round a probe's record would make
+ * the ticket stale and the pause would be lost. */
 struct breaker mesh__breaker_freeze(struct breaker, const struct breaker_config *, uint16_t ticket, mesh_nanos now,
                                     mesh_nanos pause);
 

@@ -18,7 +18,7 @@ struct report {
     enum sent sent;
     bool unsent;            /* the peer provably did not act: connection never open, REFUSED_STREAM, above GOAWAY */
     bool stale;             /* a connection used before closed without a byte of response (RFC 9112, section 9.3.1) */
-    bool short_deadline;    /* MESH_DEADLINE because the caller had less time than the service's timeout */
+    bool short_deadline;    /* MESH_DEADLINE, and the attempt had much less time than the service's timeout */
     bool probe;             /* the attempt was the breaker's probe */
     mesh_nanos elapsed;     /* from pick to end */
     mesh_nanos retry_after; /* what the peer asked for, clamped to 0..300 s; -1: nothing */
@@ -28,7 +28,7 @@ enum sample { SAMPLE_NONE, SAMPLE_RECORD, SAMPLE_RAISE, SAMPLE_RESET };
 
 struct verdict {
     enum breaker_event breaker;
-    mesh_nanos freeze; /* > 0: shut this endpoint for so long, for a Retry-After (429, 503) */
+    mesh_nanos freeze; /* > 0: shut this endpoint for so long, for a Retry-After (429, 503); before the record */
     enum sample sample;
     mesh_nanos sample_ns;
 };
@@ -36,7 +36,8 @@ struct verdict {
 /* Refused and unreachable connections shut at once; transport failures, timeouts and 5xx are failures; other responses
  * are successes; what this side caused (cancelled, short deadline, limits, own resources, overload) is neutral.
  * Failures, 5xx and 429 weigh max(elapsed, 1 s, Retry-After) in the estimate; a cancelled attempt, or one cut by a
- * short deadline, raises it to its elapsed time at most; the success of a probe resets it to its own time. */
+ * short deadline, raises it to its elapsed time at most; the success of a probe resets it to its own time. A stale
+ * connection tells of itself, not of its endpoint: neutral, and raises likewise. */
 struct verdict mesh__classify(const struct report *);
 
 #endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* classify.c - one switch over the statuses. */
+#include "policy/classify.h"
+
+/* What a failure weighs in the estimate at least, so that an endpoint that fails fast attracts nothing. */
+#define PENALTY NANOS_S
+
+static mesh_nanos penalty(const struct report *report)
+{
+    return mesh__nanos_max(mesh__nanos_max(report->elapsed, PENALTY), report->retry_after);
+}
+
+static struct verdict failure(const struct report *report, enum breaker_event event)
+{
+    return (struct verdict){ .breaker = event, .sample = SAMPLE_RECORD, .sample_ns = penalty(report) };
+}
+
+/* Says nothing about the endpoint but that it took at least so long. */
+static struct verdict cut_short(const struct report *report)
+{
+    return (struct verdict){ .breaker = BREAKER_NEUTRAL, .sample = SAMPLE_RAISE, .sample_ns = report->elapsed };
+}
+
+static struct verdict of_response(const struct report *report)
+{
+    int32_t status = report->http_status;
+    struct verdict verdict = failure(report, status == 429 ? BREAKER_SUCCESS : BREAKER_FAILURE);
+    if (status != 429 && (status < 500 || status > 599))
+        return (struct verdict){ .breaker = BREAKER_SUCCESS,
+                                 .sample = report->probe ? SAMPLE_RESET : SAMPLE_RECORD,
+                                 .sample_ns = report->elapsed };
+    if (status == 429 || status == 503)
+        verdict.freeze = mesh__nanos_max(report->retry_after, 0);
+    return verdict;
+}
+
+struct verdict mesh__classify(const struct report *report)
+{
+    switch (report->status) {
+    case MESH_OK:
+        return of_response(report);
+    case MESH_CONNECT_REFUSED:
+    case MESH_CONNECT_UNREACHABLE:
+        return failure(report, BREAKER_SHUT_NOW);
+    case MESH_RESET:
+        /* An idle connection that the peer has closed tells of the connection, not of the endpoint. */
+        return report->stale ? cut_short(report) : failure(report, BREAKER_FAILURE);
+    case MESH_DEADLINE:
+        return report->short_deadline ? cut_short(report) : failure(report, BREAKER_FAILURE);
+    case MESH_CONNECT_TIMEOUT:
+    case MESH_PER_TRY_TIMEOUT:
+    case MESH_PARTIAL_RESPONSE:
+    case MESH_REFUSED:
+    case MESH_PROTOCOL:
+        return failure(report, BREAKER_FAILURE);
+    case MESH_CANCELLED:
+    case MESH_BODY_TOO_LARGE:
+    case MESH_HEADER_TOO_LARGE:
+    case MESH_TOO_MANY_HEADERS:
+        return cut_short(report);
+    default:
+        return (struct verdict){ .breaker = BREAKER_NEUTRAL, .sample = SAMPLE_NONE };
+    }
+}
