@@ -33,10 +33,12 @@ struct span_record {
 struct outbox;
 
 /* Callbacks, level and user come from `options` (NULL: none). NULL when memory is out. `wake` is called, by the thread
- * that puts in, when an empty outbox gets its first entry (urgent false) and when it becomes half full (urgent true).
- */
+ * that puts in, with no lock held, when an empty outbox gets its first entry (urgent false) and when it becomes half
+ * full (urgent true); and at the end of a drain, by the thread that drains, when entries came in meanwhile. */
 struct outbox *mesh__outbox_new(const struct mem *, const mesh_options *options, void (*wake)(void *user, bool urgent),
                                 void *wake_user);
+
+/* Drops what is in. Takes no lock, so that a child after fork() may call it. NULL is legal. */
 void mesh__outbox_free(struct outbox *);
 
 /* Whether anyone listens: spans, and log lines of this level (enum mesh_log_level). */
@@ -47,9 +49,10 @@ bool mesh__outbox_wants_log(const struct outbox *, int32_t level);
 void mesh__outbox_span(struct outbox *, const struct span_record *);
 void mesh__outbox_log(struct outbox *, int32_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Gives everything that is in to the callbacks, in order. One thread at a time. */
+/* Gives everything that is in when it begins to the callbacks, in order. One thread at a time. */
 void mesh__outbox_drain(struct outbox *);
 
+/* How many spans and lines found no room. */
 uint64_t mesh__outbox_dropped(const struct outbox *);
 
 #endif
