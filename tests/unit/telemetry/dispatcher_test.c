@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dispatcher_test.c - work happens after a wake, in its own thread, and once more at the end. */
+/* label: threaded */
+#include "telemetry/dispatcher.h"
+
+#include "base/time.h"
+#include "net/world.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <time.h>
+
+struct scene {
+    struct dispatcher *dispatcher;
+    sem_t worked, ended;
+    atomic_int runs;
+    atomic_bool self, signals_blocked, stop_inside;
+};
+
+static void wait_for(sem_t *event)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 10;
+    ck_assert_msg(sem_timedwait(event, &until) == 0, "the event did not come");
+}
+
+static void on_end(void *user)
+{
+    struct scene *scene = user;
+    sem_post(&scene->ended);
+}
+
+static void work(void *user)
+{
+    struct scene *scene = user;
+    scene->runs++;
+    scene->self = mesh__dispatcher_is_self(scene->dispatcher);
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    scene->signals_blocked = sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGUSR1) == 1;
+    if (scene->stop_inside)
+        mesh__dispatcher_stop(scene->dispatcher, on_end);
+    sem_post(&scene->worked);
+}
+
+static void begin(struct scene *scene)
+{
+    *scene = (struct scene){ 0 };
+    sem_init(&scene->worked, 0, 0);
+    sem_init(&scene->ended, 0, 0);
+    scene->dispatcher = mesh__dispatcher_new(&mesh__mem_system, work, scene);
+    ck_assert_ptr_nonnull(scene->dispatcher);
+}
+
+START_TEST(test_wake)
+{
+    struct scene scene;
+    begin(&scene);
+    bool urgent = _i == 1;
+    ck_assert(!mesh__dispatcher_is_self(scene.dispatcher));
+    for (int i = 0; i < 2; i++) {
+        mesh_nanos start = mesh__world_real.now(&mesh__world_real);
+        mesh__dispatcher_wake(scene.dispatcher, urgent);
+        mesh__dispatcher_wake(scene.dispatcher, false);
+        wait_for(&scene.worked);
+        mesh_nanos took = mesh__world_real.now(&mesh__world_real) - start;
+        if (!urgent)
+            ck_assert_msg(took >= 90 * NANOS_MS, "after %lld ns", (long long)took); /* entries are given together */
+    }
+    ck_assert(scene.self);
+    ck_assert(scene.signals_blocked);
+    mesh__dispatcher_stop(scene.dispatcher, on_end);
+    ck_assert_int_ge(scene.runs, 3); /* once more at the end */
+    ck_assert_int_eq(sem_trywait(&scene.ended), -1);
+}
+END_TEST
+
+START_TEST(test_stop_without_work)
+{
+    struct scene scene;
+    begin(&scene);
+    mesh__dispatcher_stop(scene.dispatcher, NULL);
+    ck_assert_int_eq(scene.runs, 1);
+    mesh__dispatcher_stop(NULL, NULL);
+    mesh__dispatcher_forget(NULL);
+}
+END_TEST
+
+START_TEST(test_stop_does_not_wait_for_the_delay)
+{
+    struct scene scene;
+    begin(&scene);
+    mesh__dispatcher_wake(scene.dispatcher, false);
+    mesh__dispatcher_stop(scene.dispatcher, NULL);
+    ck_assert_int_ge(scene.runs, 1);
+}
+END_TEST
+
+START_TEST(test_urgent_overtakes)
+{
+    struct scene scene;
+    begin(&scene);
+    mesh__dispatcher_wake(scene.dispatcher, false);
+    mesh__dispatcher_wake(scene.dispatcher, true);
+    wait_for(&scene.worked);
+    mesh__dispatcher_stop(scene.dispatcher, NULL);
+}
+END_TEST
+
+START_TEST(test_stop_from_inside)
+{
+    struct scene scene;
+    begin(&scene);
+    scene.stop_inside = true;
+    mesh__dispatcher_wake(scene.dispatcher, true);
+    wait_for(&scene.ended);
+    ck_assert_int_eq(scene.runs, 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("dispatcher");
+    TCase *tcase = tcase_create("all");
+    tcase_set_timeout(tcase, 60);
+    suite_add_tcase(suite, tcase);
+    tcase_add_loop_test(tcase, test_wake, 0, 2);
+    tcase_add_test(tcase, test_stop_without_work);
+    tcase_add_test(tcase, test_stop_does_not_wait_for_the_delay);
+    tcase_add_test(tcase, test_urgent_overtakes);
+    tcase_add_test(tcase, test_stop_from_inside);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
