@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http1.h - HTTP/1.1 messages (RFC 9112): bytes in and events out, messages in and bytes out. No I/O, no clock.
  *
- * llhttp parses, in strict mode; on top of it this file enforces our framing policy. A message is refused, and so its
+ * llhttp takes heads apart, in strict mode; around it our framing policy holds. A message is refused, and so its
  * connection must close, for: Content-Length beside Transfer-Encoding, two Content-Lengths (also equal ones, also as a
- * list), any transfer coding but one final "chunked", Transfer-Encoding in HTTP/1.0, obs-fold, bare CR or LF, space
- * before a colon, a status outside 100..999, an HTTP version other than 1.0 and 1.1, 101, a 1xx flood. Trailers are
- * parsed, counted against the header limits and dropped. Chunk extensions are ignored and counted against max_header.
+ * list), any transfer coding but one "chunked", Transfer-Encoding in HTTP/1.0, obs-fold, bare CR or LF, space before a
+ * colon, an empty name, a status outside 100..999, an HTTP version other than 1.0 and 1.1, 101, a 1xx flood; of
+ * requests, a Host that is missing (in HTTP/1.1), doubled or malformed, and a target that is not in origin form (or
+ * OPTIONS *). Expect and Upgrade are not acted on. Trailers are checked, counted against the header limits and dropped.
+ * Chunk extensions are ignored and counted against max_header. The result does not depend on the pieces in which the
+ * bytes come.
  */
 #ifndef MESH__WIRE_HTTP1_H
 #define MESH__WIRE_HTTP1_H
@@ -17,7 +20,7 @@
 enum http1_role { HTTP1_RESPONSES, HTTP1_REQUESTS };
 
 struct http1_limits {
-    size_t max_header;    /* bytes of start line, names, values and trailers together */
+    size_t max_header;    /* bytes of the head as it came, chunk extensions and trailers together */
     uint32_t max_headers; /* fields, trailers included */
     uint64_t max_body;
 };
@@ -28,13 +31,13 @@ struct http1_head {
     struct view method, path; /* of a request */
     const mesh_header *headers;
     size_t header_count;
-    bool keep_alive;              /* as far as the head says */
-    int64_t content_length;       /* -1: not known beforehand */
+    bool keep_alive;              /* as far as the head says; false also for Keep-Alive: timeout=0 */
+    int64_t content_length;       /* of the body that follows, 0 for none; -1: not known beforehand */
     int64_t keep_alive_timeout_s; /* Keep-Alive: timeout=N; -1: not said */
 };
 
-/* Each returns false to stop reading; mesh__http1_read() then reports MESH_NO_MEMORY. 1xx responses are not reported.
- */
+/* Each returns false to stop reading; mesh__http1_read() then reports MESH_NO_MEMORY. None may call the reader. 1xx
+ * responses are not reported. Without a body there is no body event; nothing but an end follows the last one. */
 struct http1_events {
     bool (*head)(void *user, const struct http1_head *head);
     bool (*body)(void *user, struct view bytes);
@@ -43,7 +46,7 @@ struct http1_events {
 
 struct http1_reader; /* opaque: llhttp stays inside http1.c */
 
-/* NULL when memory is out. `events` is borrowed. */
+/* NULL when memory is out. `events` is borrowed. Nothing is read before the first mesh__http1_reader_next(). */
 struct http1_reader *mesh__http1_reader_new(const struct mem *mem, enum http1_role role,
                                             const struct http1_events *events, void *user);
 void mesh__http1_reader_free(struct http1_reader *reader);
@@ -53,21 +56,21 @@ void mesh__http1_reader_free(struct http1_reader *reader);
 void mesh__http1_reader_next(struct http1_reader *reader, const struct http1_limits *limits, bool to_head);
 
 struct http1_progress {
-    size_t used; /* bytes taken; fewer than given only after an end or an error */
-    bool ended;  /* one message is complete; what follows is not part of it */
-    mesh_status
-        status; /* MESH_OK; MESH_PROTOCOL, MESH_BODY_TOO_LARGE, MESH_HEADER_TOO_LARGE, ..: the connection is done */
+    size_t used;        /* bytes taken; fewer than given only after an end or an error */
+    bool ended;         /* one message is complete; what follows is not part of it */
+    mesh_status status; /* MESH_OK; MESH_PROTOCOL, MESH_BODY_TOO_LARGE, ..: the connection is done */
     const char *reason; /* static words for a person, with status */
 };
 
-/* Reads up to the end of one message. */
+/* Reads up to the end of one message. After an end, or an error, it takes nothing and says the same again. */
 struct http1_progress mesh__http1_read(struct http1_reader *reader, const char *bytes, size_t size);
 
 /* The peer closed. A response that is delimited by that ends now (ended); anything else half-way is
  * MESH_PARTIAL_RESPONSE; between messages it is MESH_RESET with nothing read. */
 struct http1_progress mesh__http1_read_eof(struct http1_reader *reader);
 
-/* True once any byte of the current message has come. */
+/* True once any byte of the current message has come, 1xx responses included; an empty line before a request is none.
+ */
 bool mesh__http1_reader_started(const struct http1_reader *reader);
 
 /* Appends the head of a request: the request line and Host, then the fields of each group in turn, then
@@ -80,12 +83,12 @@ struct http1_field_group {
 bool mesh__http1_write_request(struct buf *out, struct view method, struct view path, struct view authority,
                                const struct http1_field_group *groups, size_t group_count, size_t body_size);
 
-/* Appends the head of a response: the status line with its reason phrase, the fields, "date" (when not NULL),
- * "content-length" (not for 204 and 304) and "connection: close" when the connection will be closed. */
+/* Appends the head of a response (status 200 to 999): the status line with its reason phrase, the fields, "date" (when
+ * not NULL), "content-length" (not for 204 and 304) and "connection: close" when the connection will be closed. */
 bool mesh__http1_write_response(struct buf *out, int32_t status, const mesh_header *headers, size_t header_count,
                                 size_t body_size, const char *date, bool close);
 
-/* The largest head and the longest chunk of 1xx responses that are skipped for one request. */
+/* As many 1xx responses are skipped for one request; each may be as large as a head may be. */
 #define HTTP1_INFORMATIONAL_MAX 100
 
 #endif

@@ -7,16 +7,22 @@
 
 #include <mesh/base.h>
 
+/* A byte of a token: a letter, a digit or one of !#$%&'*+-.^_`|~ */
+bool mesh__http1_tchar(char c);
+
 /* 1*tchar: methods and field names. */
 bool mesh__http1_token(struct view text);
 
 /* A field value: no CR, LF, NUL or other control byte but tab; no space or tab at either end. Empty is fine. */
 bool mesh__http1_value(struct view text);
 
+/* As a field value, but any spaces and tabs: reason phrases. */
+bool mesh__http1_text(struct view text);
+
 /* Origin form: "/" and visible ASCII without '#' and spaces; or "*". */
 bool mesh__http1_path(struct view text);
 
-/* Host as a field: visible ASCII without '/', '@', spaces; not empty. */
+/* Host as a field: visible ASCII without '/', '@', '?', '#', '\\' and spaces; not empty. */
 bool mesh__http1_authority(struct view text);
 
 /* Fields that this library writes itself and an application must not: Host, Connection, Content-Length, Keep-Alive,

@@ -29,10 +29,11 @@ void mesh__trace_format(const struct trace_context *context, char out[TRACEPAREN
 void mesh__hex(const uint8_t *bytes, size_t size, char *out);
 
 /* True when a tracestate field may be passed on: 1 to 32 members, each well-formed, no key twice; empty members are
- * allowed. Several fields count as one, joined by commas. */
+ * allowed. The caller joins several fields by commas. There is no limit on the whole but the members' own. */
 bool mesh__tracestate_valid(struct view text);
 
-/* True when a baggage field may be passed on: at most 64 members and 8,192 bytes, of legal characters. */
+/* True when a baggage field may be passed on: 1 to 64 members, each well-formed, in at most 8,192 bytes. Empty members
+ * are allowed. The caller joins several fields by commas. */
 bool mesh__baggage_valid(struct view text);
 
 /* x-envoy-expected-rq-timeout-ms: 1 to 10 digits; -1 when malformed. In nanoseconds. */
@@ -45,7 +46,7 @@ mesh_nanos mesh__grpc_timeout_parse(struct view text);
  * malformed. */
 mesh_nanos mesh__retry_after_parse(struct view text, int64_t unix_now_s);
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT"; `out` has room for 30 bytes with the NUL. */
+/* "Sun, 06 Nov 1994 08:49:37 GMT"; `out` has room for 30 bytes with the NUL. Clamped to the years 1970 to 9999. */
 void mesh__http_date(int64_t unix_s, char out[30]);
 
 #endif
