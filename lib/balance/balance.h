@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* balance.h - which endpoint gets the next attempt? Pure: sees endpoints as values only.
  *
- * Order of preference, whatever the algorithm: an endpoint that is due for a probe; then the algorithm among those in
- * use that this call has not tried; then among those in use that it has. In panic every endpoint counts as in use. */
+ * Order of preference, whatever the algorithm: an endpoint that is due for a probe and that this call has not tried;
+ * then the algorithm among those in use that it has not tried; then among those in use that it has; then among all. In
+ * panic every endpoint counts as in use. */
 #ifndef MESH__BALANCE_BALANCE_H
 #define MESH__BALANCE_BALANCE_H
 
@@ -28,6 +29,7 @@ struct balance_view {
     uint32_t count;
     bool panic;          /* `out` does not count */
     bool look_for_probe; /* some endpoint may be due for a probe; else none is, and nothing is searched */
+    uint32_t max_weight; /* the highest weight; 0: not known, and round robin reads all to find it */
 };
 
 struct choice {
@@ -35,7 +37,8 @@ struct choice {
     enum mesh_pick reason;
 };
 
-/* `cursor` is round robin's, in and out; `random` decides the rest. Constant time unless endpoints are out or tried. */
+/* `cursor` is round robin's, in and out; `random` decides the rest. Constant time unless endpoints are out or tried, or
+ * round robin meets weights that differ. */
 struct choice mesh__balance_choose(enum balancer, const struct balance_view *, uint64_t *cursor, uint64_t random);
 
 #endif

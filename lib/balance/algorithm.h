@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* algorithm.h - what the balancing algorithms share: which endpoints are eligible, and drawing from them. Pure. */
+#ifndef MESH__BALANCE_ALGORITHM_H
+#define MESH__BALANCE_ALGORITHM_H
+
+#include "balance/balance.h"
+
+/* Which endpoints are eligible; each tier holds the one before. */
+enum tier { TIER_NEW /* in use, not tried by this call */, TIER_IN_USE, TIER_ALL };
+
+/* One call's choice in the making. */
+struct draw {
+    const struct balance_view *view;
+    enum tier tier;
+    uint64_t random; /* state of the sequence below */
+};
+
+/* The next 32 random bits. */
+uint32_t mesh__draw_bits(struct draw *draw);
+
+bool mesh__draw_eligible(const struct draw *draw, const struct candidate *candidate);
+
+/* How many are eligible; reads all. */
+uint32_t mesh__draw_count(const struct draw *draw);
+
+/* The eligible endpoint of this rank, from 0; reads up to there. -1 when there are not so many. */
+int32_t mesh__draw_nth(const struct draw *draw, uint32_t rank);
+
+struct pair {
+    int32_t index[2]; /* -1: there is none */
+    struct candidate candidate[2];
+};
+
+/* Two different eligible endpoints, each pair as likely as any other; fewer when there are fewer. */
+struct pair mesh__draw_pair(struct draw *draw);
+
+/* The better of a drawn pair by the load that `load` gives, the lighter the better. When the heavier load is at most
+ * `band` times the lighter, chance decides, in proportion to the weights. */
+struct choice mesh__draw_lighter(struct draw *draw, double (*load)(const struct candidate *), double band);
+
+/* The algorithms; index -1 when nothing is eligible. */
+struct choice mesh__round_robin(struct draw *draw, uint64_t *cursor);
+struct choice mesh__least_request(struct draw *draw);
+struct choice mesh__peak_ewma(struct draw *draw);
+
+#endif
