@@ -21,7 +21,7 @@ MACHINE = re.compile(r"(?<![\w.~}-])/[w]ork(?![\w.-])|(?<![\w.~}-])/[r]oot/|"
 
 def heading(path, text):
     lines = text.split("\n")
-    if path.endswith((".c", ".h")):
+    if path.endswith((".c", ".h", ".def")):
         name = re.escape(os.path.basename(path))
         ok = lines[0] == f"/* {SPDX} */" and len(lines) > 1 and re.match(rf"/\* (\w+/)?{name} - \S", lines[1])
     else:
@@ -58,7 +58,7 @@ def text_file(_path, text):
 
 
 tally = structure.Tally()
-sources = structure.files(".c", ".h")
+sources = structure.files(".c", ".h", ".def")
 scripts = structure.files(".py", ".sh", "CMakeLists.txt") + ["CMakeLists.txt", "tests/run", ".ci/run"]
 words = sources + scripts + structure.files(".md", ".json", ".in", ".txt", under=("docs", "lib", "tests", "examples",
                                                                                  "bindings"))

@@ -20,6 +20,11 @@ def installed_files(prefix):
     return {re.sub(r"^lib/[^/]+-linux-gnu/", "lib/", name) for name in found}
 
 
+def joined(folder, variable):
+    """The folder before what the environment variable says already."""
+    return ":".join([str(folder)] + [word for word in [os.environ.get(variable)] if word])
+
+
 def needs_meshcall(program):
     return "libmeshcall.so.0" in structure.output("readelf", "-dW", program)
 
@@ -29,9 +34,8 @@ def try_program(program, built, what, static, library_dir):
     if not tally.check(built.returncode == 0, f"{what}: {built.stdout}"):
         return
     environment = dict(os.environ)
-    environment.pop("LD_LIBRARY_PATH", None)
     if not static:
-        environment["LD_LIBRARY_PATH"] = str(library_dir)
+        environment["LD_LIBRARY_PATH"] = joined(library_dir, "LD_LIBRARY_PATH")
     done = structure.run(program, env=environment)
     tally.check(done.returncode == 0 and done.stdout == f"{VERSION} OK \n", f"{what}: {done.returncode} {done.stdout}")
     tally.check(needs_meshcall(program) != static, f"{what}: linked the wrong library")
@@ -59,7 +63,7 @@ with tempfile.TemporaryDirectory(prefix="meshcall-") as scratch:
         tally.check(str(structure.ROOT) not in path.read_text() and str(structure.BUILD) not in path.read_text(),
                     f"{path.name} names the folder it was built in")
 
-    os.environ["PKG_CONFIG_PATH"] = str(library_dir / "pkgconfig")
+    os.environ["PKG_CONFIG_PATH"] = joined(library_dir / "pkgconfig", "PKG_CONFIG_PATH")
     tally.check(structure.output("pkg-config", "--modversion", "meshcall").strip() == VERSION, "meshcall.pc: version")
     plain = structure.output("pkg-config", "--cflags", "--libs", "meshcall").split()
     static = structure.output("pkg-config", "--static", "--cflags", "--libs", "meshcall").split()
@@ -77,7 +81,6 @@ with tempfile.TemporaryDirectory(prefix="meshcall-") as scratch:
             try_program(scratch / "cmake" / f"consumer-{kind}", built, f"CMake, {kind}", kind == "static", library_dir)
 
     if (prefix / "bin" / "mesh").exists():
-        environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
-        done = structure.run(prefix / "bin" / "mesh", "--version", env=environment)
+        done = structure.run(prefix / "bin" / "mesh", "--version")
         tally.check(done.returncode == 0 and VERSION in done.stdout, f"mesh --version: {done.returncode} {done.stdout}")
 tally.finish()

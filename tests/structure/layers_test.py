@@ -50,7 +50,7 @@ def flat(path, _text):
 
 
 tally = structure.Tally()
-library = structure.files(".c", ".h", under=("lib",))
+library = structure.files(".c", ".h", ".def", under=("lib",))
 tally.rule("flat", flat, library, bad=[("lib/base/deep/x.c", ""), ("lib/x.c", "")], good=[("lib/base/buf.c", "")])
 tally.rule("layers", layers, [path for path in library if path.count("/") == 2],
            bad=[("lib/base/x.c", '#include "policy/retry.h"\n'), ("lib/policy/x.c", '#include "wire/http1.h"\n'),
