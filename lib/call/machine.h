@@ -3,11 +3,16 @@
  *
  * The shell (client/call.c, or a simulator) feeds an event, carries out the effects in their order, and feeds what came
  * of them, until DONE. It calls mesh__machine_step() never from inside itself: answers to ADMIT, PICK and ASK_RETRY are
- * fed after the list of effects has been carried out.
+ * fed after the list of effects has been carried out, as the very next event: these take places (a request's, a
+ * probe's, a retry's), which only the machine knows how to give back. A PICKED with MESH_OK is always followed by
+ * START.
  *
  * What always holds: every attempt that START began gets exactly one REPORT; RELEASE comes exactly once if ADMITTED
  * said yes, and never otherwise; DONE is the last effect of a call and comes exactly once; events after DONE, or about
- * an attempt that has been reported, change nothing. There is one timer; ARM moves it. */
+ * an attempt that has been reported, change nothing. There is one timer; ARM moves it; a TIMER before its time arms it
+ * again. While a call is live the timer is set, to the deadline at the latest; DONE ends it.
+ *
+ * docs/internals/call-machine.md has the table of states and events. */
 #ifndef MESH__CALL_MACHINE_H
 #define MESH__CALL_MACHINE_H
 
@@ -69,8 +74,8 @@ enum machine_effect {
     EFFECT_ASK_RETRY, /* take a token and a place among the retries; feed RETRY_ADMITTED */
     EFFECT_ARM,       /* feed TIMER at `at`; NANOS_NEVER: never */
     EFFECT_DELIVER,   /* hand the head of `attempt` on; bodies follow as they come */
-    EFFECT_RELEASE,   /* give back the place that ADMIT took */
-    EFFECT_DONE       /* status; `attempt` holds the response if status is MESH_OK */
+    EFFECT_RELEASE, /* give back the place that ADMIT took, and, if machine.holds_retry, that of a retry never begun */
+    EFFECT_DONE     /* status; `attempt` holds the response if status is MESH_OK */
 };
 
 struct effect {
@@ -101,7 +106,7 @@ struct machine_attempt {
     struct report report;   /* final once EFFECT_REPORT has come */
     struct verdict verdict; /* likewise */
     uint16_t ticket;
-    bool holds_retry;  /* a place among the service's retries, to be given back with the report */
+    bool holds_retry;  /* a place among the service's retries, to be given back with EFFECT_REPORT */
     bool has_response; /* whole */
     mesh_nanos picked_at, cut_at;
     mesh_nanos backoff;    /* the pause before it */
@@ -115,8 +120,10 @@ struct machine {
     uint8_t counted; /* of these, how many `retry.attempts` counts */
     uint8_t retries; /* admitted by the budget, for the backoff */
     bool admitted, free_used;
-    bool free_next; /* the next attempt is the free repeat */
-    mesh_nanos armed;
+    bool free_next;        /* the next attempt is the free repeat */
+    bool holds_retry;      /* a place among the service's retries that no attempt has taken over yet */
+    mesh_nanos started_at; /* when START came */
+    mesh_nanos armed;      /* what the timer is set to */
     mesh_nanos pause_until;
     struct machine_attempt attempts[MACHINE_ATTEMPTS];
 };
