@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fields.c - the table, and how a field's text becomes its value. */
+#include "config/fields.h"
+
+#include "config/scan.h"
+#include "config/units.h"
+
+#include <stddef.h>
+
+const struct word mesh__words_balancer[] = { { "peak-ewma", BALANCER_PEAK_EWMA, false },
+                                             { "round-robin", BALANCER_ROUND_ROBIN, false },
+                                             { "least-request", BALANCER_LEAST_REQUEST, false },
+                                             { "weighted", 0, true },
+                                             { "random", 0, true },
+                                             { NULL, 0, false } };
+
+const struct word mesh__words_protocol[] = {
+    { "auto", 0, false }, { "http1", 1, false }, { "http2", 0, true }, { NULL, 0, false }
+};
+
+const struct word mesh__words_wait[] = {
+    { "block", 0, false }, { "adaptive", 0, true }, { "spin", 0, true }, { NULL, 0, false }
+};
+
+const struct word mesh__words_retry[] = { { "connect-failure", RETRY_ON_CONNECT_FAILURE, false },
+                                          { "refused", RETRY_ON_REFUSED, false },
+                                          { "reset-before-request", RETRY_ON_RESET_BEFORE_REQUEST, false },
+                                          { "reset", RETRY_ON_RESET, false },
+                                          { "5xx", RETRY_ON_5XX, false },
+                                          { "gateway-error", RETRY_ON_GATEWAY_ERROR, false },
+                                          { "per-try-timeout", RETRY_ON_PER_TRY_TIMEOUT, false },
+                                          { NULL, 0, false } };
+
+/* In parentheses, so that the comma stays inside while macros hand it on. */
+#define AT(structure, member) (offsetof(struct structure, member), sizeof(((struct structure *)0)->member))
+#define NOWHERE (0, 0)
+#define OFFSET_AND_WIDTH(offset, width) offset, width
+#define FIELD(object, id, key, kind, fallback, low, high, target, words, nested, flags, text)                          \
+    { OBJECT_##object,         key,   KIND_##kind,     fallback, low, high,                                            \
+      OFFSET_AND_WIDTH target, words, OBJECT_##nested, flags,    text },
+const struct field mesh__fields[FIELD_COUNT] = {
+#include "config/fields.def"
+};
+
+#define OBJECT(id, pointer, title, text) { pointer, title, text },
+const struct object mesh__objects[OBJECT_COUNT] = {
+#include "config/fields.def"
+};
+
+const struct field *mesh__field_find(enum object_id object, const char *key)
+{
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        if (mesh__fields[i].object == object && strcmp(mesh__fields[i].key, key) == 0)
+            return &mesh__fields[i];
+    return NULL;
+}
+
+const struct word *mesh__word_find(const struct word *words, struct view text)
+{
+    for (; words->text != NULL; words++)
+        if (mesh__view_equal(mesh__view_of(words->text), text))
+            return words;
+    return NULL;
+}
+
+bool mesh__field_scalar(const struct field *field, struct view text, uint64_t *value)
+{
+    const struct word *word;
+    *value = 0;
+    switch (field->kind) {
+    case KIND_DURATION_OR_NONE:
+        return mesh__view_equal(text, VIEW_LITERAL("none")) || mesh__units_duration(text, value);
+    case KIND_DURATION:
+        return mesh__units_duration(text, value);
+    case KIND_SIZE:
+        return mesh__units_size(text, value);
+    case KIND_COUNT_OR_UNLIMITED:
+        *value = UINT32_MAX;
+        return mesh__view_equal(text, VIEW_LITERAL("unlimited")) || mesh__units_count(text, value);
+    case KIND_COUNT:
+        return mesh__units_count(text, value);
+    case KIND_BOOL:
+        *value = mesh__view_equal(text, VIEW_LITERAL("true"));
+        return *value == 1 || mesh__view_equal(text, VIEW_LITERAL("false"));
+    case KIND_WORD:
+        word = mesh__word_find(field->words, text);
+        *value = word ? word->value : 0;
+        return word != NULL && !word->refused;
+    default:
+        return false;
+    }
+}
+
+void mesh__field_store(const struct field *field, void *base, uint64_t value)
+{
+    char *target = (char *)base + field->offset;
+    uint8_t u8 = (uint8_t)value;
+    uint32_t u32 = (uint32_t)value;
+    if (field->width == sizeof(u8))
+        memcpy(target, &u8, sizeof(u8));
+    else if (field->width == sizeof(u32))
+        memcpy(target, &u32, sizeof(u32));
+    else if (field->width == sizeof(value))
+        memcpy(target, &value, sizeof(value));
+}
+
+static void store_default(const struct field *field, void *base)
+{
+    uint64_t value;
+    double ratio;
+    struct view text = mesh__view_of(field->fallback);
+    if (field->kind == KIND_OBJECT) {
+        mesh__fields_default(field->nested, base);
+    } else if (field->kind == KIND_RETRY_ON) {
+        struct retry_config *retry = (struct retry_config *)(void *)((char *)base + field->offset);
+        while (text.size > 0) {
+            const char *space = memchr(text.data, ' ', text.size);
+            size_t size = space ? (size_t)(space - text.data) : text.size;
+            const struct word *word = mesh__word_find(field->words, mesh__view(text.data, size));
+            retry->on |= word ? word->value : 0;
+            size += space ? 1 : 0;
+            text = mesh__view(text.data + size, text.size - size);
+        }
+    } else if (field->kind == KIND_RATIO && mesh__scan_number(text, &ratio)) {
+        memcpy((char *)base + field->offset, &ratio, sizeof(ratio));
+    } else if (field->fallback != NULL && mesh__field_scalar(field, text, &value)) {
+        mesh__field_store(field, base, value);
+    }
+}
+
+void mesh__fields_default(enum object_id object, void *base)
+{
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        if (mesh__fields[i].object == object)
+            store_default(&mesh__fields[i], base);
+}
