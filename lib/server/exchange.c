@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exchange.c - a head is copied into one block: the struct, the fields, then all texts. */
+#include "server/exchange.h"
+
+#define REPLY_MAX (SIZE_MAX / 2)
+
+const mesh_header *mesh__exchange_find(const mesh_header *headers, size_t count, struct view name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (mesh__view_equal_nocase(mesh__view(headers[i].name, headers[i].name_size), name))
+            return &headers[i];
+    return NULL;
+}
+
+static struct view host_of(const struct http1_head *head)
+{
+    const mesh_header *host = mesh__exchange_find(head->headers, head->header_count, VIEW_LITERAL("host"));
+    return host ? mesh__view(host->value, host->value_size) : VIEW_LITERAL("");
+}
+
+/* The reader's limits bound the sum. */
+static size_t size_of(const struct http1_head *head)
+{
+    size_t size = sizeof(mesh_exchange) + head->header_count * sizeof(mesh_header);
+    size += head->method.size + 1 + head->path.size + 1 + host_of(head).size + 1;
+    for (size_t i = 0; i < head->header_count; i++)
+        size += head->headers[i].name_size + 1 + head->headers[i].value_size + 1;
+    return size;
+}
+
+static const char *put(char **at, const char *text, size_t size)
+{
+    char *start = *at;
+    if (size > 0)
+        memcpy(start, text, size);
+    start[size] = '\0';
+    *at += size + 1;
+    return start;
+}
+
+static void copy_head(mesh_exchange *exchange, const struct http1_head *head)
+{
+    mesh_header *headers = (mesh_header *)(exchange + 1);
+    char *at = (char *)(headers + head->header_count);
+    struct view host = host_of(head);
+    exchange->method = put(&at, head->method.data, head->method.size);
+    exchange->path = put(&at, head->path.data, head->path.size);
+    exchange->authority = put(&at, host.data, host.size);
+    for (size_t i = 0; i < head->header_count; i++) {
+        const mesh_header *from = &head->headers[i];
+        headers[i] = (mesh_header){ put(&at, from->name, from->name_size), from->name_size,
+                                    put(&at, from->value, from->value_size), from->value_size };
+    }
+    exchange->headers = headers;
+    exchange->header_count = head->header_count;
+}
+
+static void random_bytes(struct rng *rng, uint8_t *out, size_t size)
+{
+    for (size_t i = 0; i < size; i += 8) {
+        uint64_t bits = mesh__rng_next(rng) | 1; /* no id is all zero */
+        memcpy(out + i, &bits, size - i < 8 ? size - i : 8);
+    }
+}
+
+/* The server's span becomes the parent of what the handler calls. */
+static void start_span(mesh_exchange *exchange)
+{
+    struct mesh_inbound *inbound = &exchange->inbound;
+    struct rng *rng = &exchange->server->own.rng;
+    if (!mesh__outbox_wants_spans(exchange->server->outbox))
+        return;
+    if (inbound->has_trace) {
+        memcpy(exchange->parent_id, inbound->trace.span_id, sizeof(exchange->parent_id));
+    } else {
+        random_bytes(rng, inbound->trace.trace_id, sizeof(inbound->trace.trace_id));
+        inbound->trace.flags = TRACE_SAMPLED | TRACE_RANDOM;
+        inbound->has_trace = true;
+    }
+    random_bytes(rng, inbound->trace.span_id, sizeof(inbound->trace.span_id));
+    exchange->span = inbound->trace;
+}
+
+mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connection, const struct http1_head *head)
+{
+    const struct world *world = server->own.loop.world;
+    mesh_exchange *exchange = mesh__alloc(&server->mem, size_of(head));
+    if (exchange == NULL)
+        return NULL;
+    memset(exchange, 0, sizeof(*exchange));
+    exchange->arrived = server->own.loop.now;
+    if (!mesh__inbound_init(&exchange->inbound, &server->mem, head->headers, head->header_count, exchange->arrived)) {
+        mesh__mem_free(&server->mem, exchange);
+        return NULL;
+    }
+    exchange->inbound.borrowed = true;
+    exchange->server = server;
+    mesh__refs_ref(&server->refs);
+    exchange->connection = connection;
+    atomic_init(&exchange->gone, false);
+    copy_head(exchange, head);
+    mesh__buf_init(&exchange->body, &server->mem, (size_t)server->settings->max_body);
+    mesh__buf_init(&exchange->reply, &server->mem, REPLY_MAX);
+    const mesh_header *kept = mesh__exchange_find(head->headers, head->header_count, VIEW_LITERAL("connection"));
+    exchange->keep_alive =
+        kept != NULL && mesh__view_equal_nocase(mesh__view(kept->value, kept->value_size), VIEW_LITERAL("keep-alive"));
+    exchange->is_head = strcmp(exchange->method, "HEAD") == 0;
+    exchange->close = !head->keep_alive;
+    exchange->arrived_unix = world->unix_now(world);
+    start_span(exchange);
+    return exchange;
+}
+
+void mesh__exchange_free(mesh_exchange *exchange)
+{
+    mesh_server *server = exchange->server;
+    mesh__buf_fini(&exchange->body);
+    mesh__buf_fini(&exchange->reply);
+    mesh__inbound_fini(&exchange->inbound);
+    mesh__mem_free(&server->mem, exchange);
+    mesh__server_unref(server);
+}
+
+static void copy_text(char *out, size_t room, const char *text, size_t size)
+{
+    if (size > room - 1)
+        size = room - 1;
+    memcpy(out, text, size);
+    out[size] = '\0';
+}
+
+void mesh__exchange_report(const mesh_exchange *exchange, mesh_status outcome, int32_t status, mesh_nanos ended)
+{
+    mesh_server *server = exchange->server;
+    if (!mesh__outbox_wants_spans(server->outbox))
+        return;
+    struct span_record record = {
+        .kind = MESH_SPAN_SERVER,
+        .context = exchange->span,
+        .start_unix_ns = exchange->arrived_unix,
+        .duration_ns = mesh__nanos_max(0, mesh__nanos_sub(ended, exchange->arrived)),
+        .status = outcome,
+        .http_status = status,
+    };
+    memcpy(record.parent_id, exchange->parent_id, sizeof(record.parent_id));
+    const char *path = exchange->path;
+    copy_text(record.service, sizeof(record.service), server->settings->name, strlen(server->settings->name));
+    copy_text(record.endpoint, sizeof(record.endpoint), server->address, strlen(server->address));
+    copy_text(record.method, sizeof(record.method), exchange->method, strlen(exchange->method));
+    copy_text(record.path, sizeof(record.path), path, strcspn(path, "?"));
+    mesh__outbox_span(server->outbox, &record);
+}

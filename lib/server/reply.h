@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reply.h - answers as bytes: what a handler says, checked; what the server says itself; and refusals. */
+#ifndef MESH__SERVER_REPLY_H
+#define MESH__SERVER_REPLY_H
+
+#include "server/exchange.h"
+
+/* Makes the exchange's reply of what a handler gave; any thread. MESH_EINVAL when it cannot be sent: then the reply is
+ * a 500. MESH_NO_MEMORY: there is none, and the connection will be closed. */
+mesh_status mesh__reply_build(mesh_exchange *, const mesh_reply *given);
+
+/* Makes it of a status and a line of text ("": no body); `outcome` is the span's. */
+void mesh__reply_own(mesh_exchange *, int32_t status, mesh_status outcome, const char *text);
+
+/* Appends a whole answer to a request of which not even the head could be read. False when memory is out. */
+bool mesh__reply_refusal(struct buf *out, const struct world *, int32_t status, const char *text);
+
+#endif
