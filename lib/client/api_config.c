@@ -47,6 +47,8 @@ mesh_status mesh_config_parse(const char *text, size_t size, const char *name, m
 {
     if (error != NULL)
         *error = NULL;
+    if (out != NULL)
+        *out = NULL;
     if (out == NULL || (text == NULL && size > 0))
         return not_valid(error);
     return mesh__document_parse(&mesh__mem_system, mesh__view(text ? text : "", size), name, NULL, out, error);

@@ -17,6 +17,12 @@ const char *mesh__load_string(struct loader *loader, const cJSON *value, const c
     return NULL;
 }
 
+/* Too small or too large for any field, whole or not. */
+static bool is_far(const cJSON *value)
+{
+    return cJSON_IsNumber(value) && !(value->valuedouble >= 0 && value->valuedouble < 9007199254740992.0);
+}
+
 /* The text of a string, a switch or a whole number as mesh__field_scalar() takes it; false when the value has none. */
 static bool scalar_of(const struct field *field, const cJSON *value, uint64_t *out)
 {
@@ -27,7 +33,7 @@ static bool scalar_of(const struct field *field, const cJSON *value, uint64_t *o
     }
     if (number && cJSON_IsNumber(value)) {
         double d = value->valuedouble;
-        if (!(d > -1 && d < 9007199254740992.0))
+        if (is_far(value))
             return false;
         *out = (uint64_t)d;
         return (double)*out - d == 0;
@@ -56,12 +62,11 @@ static void report_scalar(struct loader *loader, const struct field *field, cons
     const char *also = field->kind == KIND_DURATION_OR_NONE     ? " or \"none\""
                        : field->kind == KIND_COUNT_OR_UNLIMITED ? " or \"unlimited\""
                                                                 : "";
-    bool whole = cJSON_IsNumber(value) && value->valuedouble < 0;
     if (field->kind == KIND_BOOL)
         LOAD_ERROR(loader, value, "%s is neither true nor false, expected one of them", quoted);
     else if (field->kind == KIND_COUNT || field->kind == KIND_COUNT_OR_UNLIMITED)
         LOAD_ERROR(loader, value, "%s is %s, expected %s to %s%s", quoted,
-                   range || whole ? "out of range" : "no whole number", low, high, also);
+                   range || is_far(value) ? "out of range" : "no whole number", low, high, also);
     else if (range)
         LOAD_ERROR(loader, value, "%s is out of range, expected \"%s\" to \"%s\"%s", quoted, low, high, also);
     else if (field->kind == KIND_SIZE)
