@@ -94,7 +94,7 @@ static void judge_endpoints(struct loader *loader, const struct draft *draft)
     const struct cJSON *dns = draft->source[F_DISCOVER_dns], *file = draft->source[F_DISCOVER_file];
     if (endpoints != NULL && discover != NULL)
         LOAD_ERROR(loader, discover, "discover stands beside endpoints, expected one of them");
-    else if (endpoints == NULL && discover == NULL)
+    else if (endpoints == NULL && discover == NULL && draft->source[F_SERVICE_url] == NULL)
         LOAD_ERROR(loader, draft->value, "there are no endpoints, expected \"endpoints\" or \"discover\"");
     else if (dns != NULL && file != NULL)
         LOAD_ERROR(loader, discover, "dns stands beside file, expected one of them");

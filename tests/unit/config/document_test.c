@@ -245,6 +245,68 @@ START_TEST(load_from_a_file)
 }
 END_TEST
 
+/* The tree is the parser's and takes memory from malloc: here one request of it fails. */
+static size_t requests, fail_at;
+
+static void *failing_malloc(size_t size)
+{
+    return ++requests == fail_at ? NULL : malloc(size);
+}
+
+static mesh_status change(mesh_config *document, int kind)
+{
+    struct config *config;
+    mesh_status status;
+    switch (kind) {
+    case 0:
+        return mesh_config_set_json(document, "/a/b", "{\"x\":[1,\"y\"]}");
+    case 1:
+        return mesh_config_set_string(document, "/new/b~1/-", "text");
+    case 2:
+        return mesh_config_set_string(document, "/list/-", "text");
+    case 3:
+        return mesh_config_set_json(document, "/list/0", "null");
+    case 4:
+        return mesh_config_set_json(document, "", "{\"x\":[1,\"y\"]}");
+    default:
+        status = mesh__config_build(document, &mesh__mem_system, &config, NULL, NULL);
+        return status == MESH_ECONFIG ? MESH_OK : status;
+    }
+}
+
+START_TEST(memory_fails_in_the_tree)
+{
+    static const char before[] = "{\"a\":{\"b\":1,\"c\":2},\"list\":[1,2],\"services\":{\"s\":{\"timeout\":7}}}";
+    size_t total = 1;
+    for (size_t k = 0; k <= total; k++) {
+        mesh_config *document = parse(before);
+        fail_at = k;
+        requests = 0;
+        cJSON_Hooks hooks = { failing_malloc, free };
+        cJSON_InitHooks(&hooks);
+        mesh_status status = change(document, _i);
+        cJSON_InitHooks(NULL);
+        total = k ? total : requests;
+        ck_assert_msg(status == (k ? MESH_NO_MEMORY : MESH_OK), "request %zu", k);
+        if (k > 0)
+            check_text(document, before);
+        mesh_config_free(document);
+    }
+    ck_assert_uint_gt(total, 0);
+    for (size_t k = 1; k <= 8; k++) {
+        mesh_config *document;
+        fail_at = k;
+        requests = 0;
+        cJSON_Hooks hooks = { failing_malloc, free };
+        cJSON_InitHooks(&hooks);
+        mesh_status status = mesh_config_parse(before, strlen(before), NULL, &document, NULL);
+        cJSON_InitHooks(NULL);
+        ck_assert_int_eq(status, MESH_NO_MEMORY);
+        ck_assert_ptr_null(document);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("config/document");
@@ -256,6 +318,7 @@ int main(void)
     tcase_add_test(tcase, arguments_are_checked);
     tcase_add_test(tcase, errors_of_the_text);
     tcase_add_test(tcase, load_from_a_file);
+    tcase_add_loop_test(tcase, memory_fails_in_the_tree, 0, 6);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
