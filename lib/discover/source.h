@@ -2,13 +2,15 @@
 /* source.h - where a service's endpoints come from when they are not in the config: DNS or a file, watched for ever.
  *
  * A source lives on one loop and calls back there, never from inside mesh__source_start(). It keeps the last good list:
- * an update with a status other than MESH_OK says why there is (still) none, and is only sent while there never was a
- * list, or when the name exists but has no address any more (MESH_NO_ENDPOINT). */
+ * an update with a status other than MESH_OK says why there is (still) none, and is only sent while there is no list,
+ * or when the name exists but has no address any more (MESH_NO_ENDPOINT). */
 #ifndef MESH__DISCOVER_SOURCE_H
 #define MESH__DISCOVER_SOURCE_H
 
 #include "config/config.h"
 #include "net/loop.h"
+
+#include <mesh/status.h>
 
 struct dns; /* net/dns.h */
 struct source;
@@ -23,9 +25,12 @@ struct source_events {
     void (*log)(void *user, int32_t level, const char *line);
 };
 
-/* NULL when memory is out. `config` and `dns` are borrowed and outlive the source; `random` seeds its jitter. */
+/* `config->kind` is not DISCOVER_STATIC. NULL when memory is out. `config` and `dns` (unused for a file) are borrowed
+ * and outlive the source; `events` is copied; `random` seeds its jitter. */
 struct source *mesh__source_start(struct loop *, struct dns *dns, const struct discover_config *config, uint64_t random,
                                   const struct source_events *events, void *user);
-void mesh__source_stop(struct source *); /* NULL is legal; no callback comes after it */
+
+/* NULL is legal. No callback comes after it; it may be called from inside one. */
+void mesh__source_stop(struct source *);
 
 #endif
