@@ -270,11 +270,10 @@ static int start(mesh_server *server, const mesh_options *options)
         error = mesh__listener_open(server);
     if (error)
         return error;
-    if (server->settings->workers > 0) {
-        server->workers = mesh__workers_new(server, server->settings->workers, server->settings->max_pending);
-        if (server->workers == NULL)
-            return -EAGAIN;
-    }
+    if (server->settings->workers > 0)
+        error = mesh__workers_new(server, server->settings->workers, server->settings->max_pending, &server->workers);
+    if (error)
+        return error;
     return mesh__thread_start(&server->thread, run_loop, server);
 }
 

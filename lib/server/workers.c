@@ -4,6 +4,8 @@
 
 #include "net/thread.h"
 
+#include <errno.h>
+
 struct workers {
     mesh_server *server; /* borrowed: it outlives its workers */
     uint32_t count;
@@ -56,22 +58,26 @@ static void stop(struct workers *workers)
         pthread_join(workers->threads[i], NULL);
 }
 
-struct workers *mesh__workers_new(mesh_server *server, uint32_t count, uint32_t max_pending)
+int mesh__workers_new(mesh_server *server, uint32_t count, uint32_t max_pending, struct workers **out)
 {
     struct workers *workers = mesh__zalloc(&server->mem, sizeof(*workers) + count * sizeof(workers->threads[0]));
     if (workers == NULL)
-        return NULL;
+        return -ENOMEM;
     workers->server = server;
     workers->max_pending = max_pending;
     mesh__list_init(&workers->queue);
     pthread_mutex_init(&workers->lock, NULL); /* neither fails on Linux */
     pthread_cond_init(&workers->pushed, NULL);
-    while (workers->count < count && mesh__thread_start(&workers->threads[workers->count], run, workers) == 0)
-        workers->count++;
-    if (workers->count == count)
-        return workers;
-    mesh__workers_free(workers);
-    return NULL;
+    int error = 0;
+    while (workers->count < count && error == 0) {
+        error = mesh__thread_start(&workers->threads[workers->count], run, workers);
+        workers->count += error == 0 ? 1 : 0;
+    }
+    if (error)
+        mesh__workers_free(workers);
+    else
+        *out = workers;
+    return error;
 }
 
 bool mesh__workers_push(struct workers *workers, mesh_exchange *exchange)
