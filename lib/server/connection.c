@@ -15,11 +15,6 @@
 #define OUT_MAX (SIZE_MAX / 2)
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
-static void read_more(struct connection *);
-static void write_more(struct connection *);
-static void discard(struct connection *);
-static void answer(struct connection *, mesh_exchange *);
-
 /* 0: no limit. Places in the heap are reserved when a connection opens. */
 static void set_timer(struct connection *connection, mesh_nanos timeout)
 {

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exchange_test.c - an exchange keeps copies that end with a NUL, its reference of the server, and one span. */
+#include "server/reply.h"
+
+#include "net/world.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+struct heard {
+    int count;
+    size_t method, path;
+    int32_t status, http_status;
+    int64_t duration;
+};
+
+static void on_span(const mesh_span *span, void *user)
+{
+    struct heard *heard = user;
+    heard->count++;
+    heard->method = strlen(span->method);
+    heard->path = strlen(span->path);
+    heard->status = span->status;
+    heard->http_status = span->http_status;
+    heard->duration = span->duration_ns;
+}
+
+static int64_t fixed_now(const struct world *world)
+{
+    (void)world;
+    return 1000;
+}
+
+static int64_t fixed_unix(const struct world *world)
+{
+    (void)world;
+    return 784111777 * (int64_t)1000000000; /* Sun, 06 Nov 1994 08:49:37 GMT */
+}
+
+static const struct world fixed_world = { .now = fixed_now, .unix_now = fixed_unix };
+
+/* Only what an exchange looks at. */
+static mesh_server *new_server(struct heard *heard)
+{
+    static const struct server_config settings = { .name = "test", .max_body = 100 };
+    mesh_server *server = calloc(1, sizeof(*server));
+    mesh_options options = MESH_OPTIONS_INIT;
+    options.on_span = heard ? on_span : NULL;
+    options.user = heard;
+    ck_assert_ptr_nonnull(server);
+    mesh__refs_init(&server->refs);
+    server->mem = mesh__mem_system;
+    server->settings = &settings;
+    server->own.loop.world = &fixed_world;
+    server->own.loop.now = 1000;
+    server->outbox = mesh__outbox_new(&server->mem, &options, NULL, NULL);
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_cond_init(&server->changed, NULL);
+    mesh__rng_init(&server->own.rng, 1);
+    return server;
+}
+
+static void free_server(mesh_server *server)
+{
+    mesh__outbox_free(server->outbox);
+    ck_assert_uint_eq(server->refs.count, 1); /* each exchange has given up its own */
+    mesh__server_unref(server);
+}
+
+static mesh_exchange *receive(mesh_server *server, const char *method, const char *path, bool keep_alive)
+{
+    char name[] = "Host", value[] = "shop";
+    const mesh_header headers[] = { { name, 4, value, 4 }, { "x-a", 3, "one", 3 }, { "X-A", 3, "two", 3 } };
+    struct http1_head head = { .method = mesh__view_of(method),
+                               .path = mesh__view_of(path),
+                               .headers = headers,
+                               .header_count = 3,
+                               .keep_alive = keep_alive };
+    mesh_exchange *exchange = mesh__exchange_new(server, NULL, &head);
+    ck_assert_ptr_nonnull(exchange);
+    memset(name, '#', sizeof(name)); /* it has copies */
+    memset(value, '#', sizeof(value));
+    return exchange;
+}
+
+START_TEST(test_copies)
+{
+    mesh_server *server = new_server(NULL);
+    mesh_exchange *exchange = receive(server, "GET", "/a?b", true);
+    ck_assert_uint_eq(server->refs.count, 2);
+    ck_assert_str_eq(mesh_exchange_method(exchange), "GET");
+    ck_assert_str_eq(mesh_exchange_path(exchange), "/a?b");
+    ck_assert_str_eq(mesh_exchange_authority(exchange), "shop");
+    ck_assert_uint_eq(mesh_exchange_header_count(exchange), 3);
+    ck_assert_str_eq(mesh_exchange_header_value(exchange, "hOST"), "shop");
+    ck_assert_str_eq(mesh_exchange_header_value(exchange, "x-a"), "one"); /* the first */
+    ck_assert_ptr_null(mesh_exchange_header_value(exchange, "x"));
+    ck_assert_ptr_null(mesh_exchange_header_value(exchange, NULL));
+    ck_assert_uint_eq(mesh_exchange_body_size(exchange), 0);
+    ck_assert_ptr_nonnull(mesh_exchange_body(exchange));
+    ck_assert(!exchange->close);
+    ck_assert(!exchange->inbound.has_trace); /* nobody listens: nothing is made up */
+    mesh__exchange_free(exchange);
+    free_server(server);
+}
+END_TEST
+
+START_TEST(test_span)
+{
+    struct heard heard = { 0 };
+    mesh_server *server = new_server(&heard);
+    char path[300];
+    memset(path, 'a', sizeof(path));
+    path[0] = '/';
+    path[sizeof(path) - 1] = '\0';
+    mesh_exchange *exchange = receive(server, "VERSION-CONTROL-AND-MORE", path, true);
+    ck_assert(exchange->inbound.has_trace);
+    ck_assert_mem_eq(exchange->inbound.trace.span_id, exchange->span.span_id, 8);
+    mesh__exchange_report(exchange, MESH_CANCELLED, 0, 1700);
+    mesh__exchange_free(exchange);
+    exchange = receive(server, "GET", "/?secret", true);
+    mesh__exchange_report(exchange, MESH_OK, 200, 500); /* a clock that another thread read */
+    mesh__exchange_free(exchange);
+    ck_assert_int_eq(heard.count, 0);
+    mesh__outbox_drain(server->outbox);
+    ck_assert_int_eq(heard.count, 2);
+    ck_assert_uint_eq(heard.method, 3);
+    ck_assert_uint_eq(heard.path, 1);
+    ck_assert_int_eq(heard.http_status, 200);
+    ck_assert_int_eq(heard.duration, 0);
+    free_server(server);
+}
+END_TEST
+
+static const struct {
+    const char *what, *method;
+    bool keep_alive, draining;
+    int32_t status;
+    const char *bytes;
+} rows[] = {
+    { "kept", "GET", true, false, 200,
+      "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 2\r\n\r\nhi" },
+    { "closed", "GET", false, false, 200,
+      "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi" },
+    { "draining", "GET", true, true, 200,
+      "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi" },
+    { "HEAD", "HEAD", true, false, 200,
+      "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 2\r\n\r\n" },
+    { "no content", "GET", true, false, 204, "HTTP/1.1 204 No Content\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n" },
+    { "unfit", "GET", true, false, 100,
+      "HTTP/1.1 500 Internal Server Error\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 0\r\n\r\n" },
+};
+
+START_TEST(test_replies)
+{
+    mesh_server *server = new_server(NULL);
+    mesh_exchange *exchange = receive(server, rows[_i].method, "/", rows[_i].keep_alive);
+    mesh_reply reply = MESH_REPLY_INIT;
+    server->phase = rows[_i].draining ? SERVER_DRAINING : SERVER_SERVING;
+    reply.status = rows[_i].status;
+    reply.body = "hi";
+    reply.body_size = 2;
+    ck_assert_int_eq(mesh__reply_build(exchange, &reply), rows[_i].status == 100 ? MESH_EINVAL : MESH_OK);
+    ck_assert_msg(strcmp(mesh__buf_text(&exchange->reply), rows[_i].bytes) == 0, "%s: %s", rows[_i].what,
+                  mesh__buf_text(&exchange->reply));
+    ck_assert_int_eq(exchange->answered, 1000);
+    mesh__exchange_free(exchange);
+    free_server(server);
+}
+END_TEST
+
+/* A program that was built when the struct was shorter. */
+START_TEST(test_older_reply)
+{
+    mesh_server *server = new_server(NULL);
+    mesh_exchange *exchange = receive(server, "GET", "/", true);
+    mesh_reply reply = { .size = 8, .status = 404, .body = "not looked at", .body_size = 100000 };
+    ck_assert_int_eq(mesh__reply_build(exchange, &reply), MESH_OK);
+    ck_assert_int_eq(exchange->status, 404);
+    ck_assert_ptr_nonnull(strstr(mesh__buf_text(&exchange->reply), "content-length: 0\r\n"));
+    mesh__exchange_free(exchange);
+    free_server(server);
+}
+END_TEST
+
+START_TEST(test_refusal)
+{
+    struct buf out;
+    mesh__buf_init(&out, &mesh__mem_system, 1000);
+    ck_assert(mesh__reply_refusal(&out, &fixed_world, 400, "why\n"));
+    ck_assert_str_eq(mesh__buf_text(&out),
+                     "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                     "content-length: 4\r\nconnection: close\r\n\r\nwhy\n");
+    mesh__buf_fini(&out);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("exchange");
+    TCase *tcase = tcase_create("all");
+    suite_add_tcase(suite, tcase);
+    tcase_add_test(tcase, test_copies);
+    tcase_add_test(tcase, test_span);
+    tcase_add_loop_test(tcase, test_replies, 0, sizeof(rows) / sizeof(rows[0]));
+    tcase_add_test(tcase, test_older_reply);
+    tcase_add_test(tcase, test_refusal);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
