@@ -34,9 +34,14 @@ struct pair {
 /* Two different eligible endpoints, each pair as likely as any other; fewer when there are fewer. */
 struct pair mesh__draw_pair(struct draw *draw);
 
-/* The better of a drawn pair by the load that `load` gives, the lighter the better. When the heavier load is at most
- * `band` times the lighter, chance decides, in proportion to the weights. */
-struct choice mesh__draw_lighter(struct draw *draw, double (*load)(const struct candidate *), double band);
+/* Below 0 when `a` is the better one, above 0 when `b` is, 0 when they are as good as each other. */
+typedef int balance_order(const struct candidate *a, const struct candidate *b);
+
+/* The better of a drawn pair; among equals chance decides, in proportion to the weights. */
+struct choice mesh__draw_better(struct draw *draw, balance_order *order);
+
+/* By attempts under way for their weight. */
+int mesh__order_by_active(const struct candidate *a, const struct candidate *b);
 
 /* The algorithms; index -1 when nothing is eligible. */
 struct choice mesh__round_robin(struct draw *draw, uint64_t *cursor);

@@ -91,16 +91,14 @@ struct pair mesh__draw_pair(struct draw *draw)
     return pair;
 }
 
-struct choice mesh__draw_lighter(struct draw *draw, double (*load)(const struct candidate *), double band)
+struct choice mesh__draw_better(struct draw *draw, balance_order *order)
 {
     struct pair pair = mesh__draw_pair(draw);
     if (pair.index[1] < 0)
         return (struct choice){ pair.index[0], MESH_PICK_ONLY };
-    double first = load(&pair.candidate[0]);
-    double second = load(&pair.candidate[1]);
-    bool tie = first <= second ? second <= first * band : first <= second * band;
-    if (!tie)
-        return (struct choice){ pair.index[first < second ? 0 : 1], MESH_PICK_LEAST };
+    int sign = order(&pair.candidate[0], &pair.candidate[1]);
+    if (sign != 0)
+        return (struct choice){ pair.index[sign < 0 ? 0 : 1], MESH_PICK_LEAST };
     double weight = (double)pair.candidate[0].weight;
     double both = weight + (double)pair.candidate[1].weight;
     bool take_first = (double)mesh__draw_bits(draw) * both < weight * ((double)UINT32_MAX + 1);

@@ -3,12 +3,14 @@
  * choices, Mitzenmacher 2001). With nothing under way chance decides by weight. */
 #include "balance/algorithm.h"
 
-static double load(const struct candidate *candidate)
+int mesh__order_by_active(const struct candidate *a, const struct candidate *b)
 {
-    return (double)candidate->active / (double)(candidate->weight ? candidate->weight : 1);
+    uint64_t left = (uint64_t)a->active * (b->weight ? b->weight : 1);
+    uint64_t right = (uint64_t)b->active * (a->weight ? a->weight : 1);
+    return (left > right) - (left < right);
 }
 
 struct choice mesh__least_request(struct draw *draw)
 {
-    return mesh__draw_lighter(draw, load, 1.0);
+    return mesh__draw_better(draw, mesh__order_by_active);
 }
