@@ -240,7 +240,7 @@ START_TEST(test_partial_write)
     int fd = open(bench.path, O_WRONLY | O_CREAT, 0600);
     ck_assert_int_ge(fd, 0);
     for (size_t i = 0; i < strlen(TWO); i++) {
-        ck_assert_int_eq(write(fd, TWO + i, 1), 1);
+        ck_assert_int_eq(write(fd, &TWO[i], 1), 1);
         mesh__loop_turn(&bench.loop, 0);
     }
     ck_assert_uint_eq(bench.updates, 1);
