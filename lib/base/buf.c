@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* buf.c - growth by doubling, bounded by the cap. */
+/* buf.c - growth by doubling, bounded by the cap and one byte for a NUL. */
 #include "base/buf.h"
 
 #include <stdio.h>
@@ -27,6 +27,8 @@ static bool grow(struct buf *buf, size_t needed)
     size_t capacity = buf->capacity ? buf->capacity : 64;
     while (capacity < needed)
         capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
+    if (capacity - 1 > buf->cap)
+        capacity = needed - 1 < buf->cap ? buf->cap + 1 : needed;
     char *data = mesh__resize(buf->mem, buf->data, buf->capacity, capacity);
     if (data == NULL)
         return false;
@@ -37,7 +39,7 @@ static bool grow(struct buf *buf, size_t needed)
 
 bool mesh__buf_reserve(struct buf *buf, size_t extra)
 {
-    if (extra > buf->cap || buf->size > buf->cap - extra) {
+    if (extra > buf->cap || buf->size > buf->cap - extra || extra == SIZE_MAX - buf->size) {
         buf->failed = true;
         return false;
     }

@@ -48,10 +48,11 @@ static bool grow(struct map *map)
 
 bool mesh__map_set(struct map *map, struct view key, void *value)
 {
-    if ((map->size + 1) * 2 > map->capacity && !grow(map))
-        return false;
-    struct map_slot *slot = find(map->slots, map->capacity, key);
-    if (slot->value == NULL) {
+    struct map_slot *slot = map->capacity ? find(map->slots, map->capacity, key) : NULL;
+    if (slot == NULL || slot->value == NULL) {
+        if ((map->size + 1) * 2 > map->capacity && !grow(map))
+            return false;
+        slot = find(map->slots, map->capacity, key);
         slot->key = key;
         map->size++;
     }

@@ -22,7 +22,8 @@ struct map {
 void mesh__map_init(struct map *map, const struct mem *mem);
 void mesh__map_fini(struct map *map);
 
-/* Adds or replaces; `value` is not NULL. False when memory is out. */
+/* Adds, or replaces the value and keeps the key that is in; `value` is not NULL. False when memory is out, which
+ * replacing never needs. */
 bool mesh__map_set(struct map *map, struct view key, void *value);
 
 /* NULL when there is no such key. */

@@ -31,8 +31,8 @@ static inline mesh_nanos mesh__nanos_sub(mesh_nanos a, mesh_nanos b)
 {
     if (a == NANOS_NEVER)
         return NANOS_NEVER;
-    if (b == INT64_MIN)
-        return NANOS_NEVER;
+    if (b == INT64_MIN) /* has no negative */
+        return a >= 0 ? NANOS_NEVER : a + INT64_MAX + 1;
     return mesh__nanos_add(a, -b);
 }
 
@@ -46,7 +46,7 @@ static inline mesh_nanos mesh__nanos_max(mesh_nanos a, mesh_nanos b)
     return a > b ? a : b;
 }
 
-/* Milliseconds, rounded down; at most what an int64_t holds anyway. */
+/* Whole milliseconds, rounded towards 0. */
 static inline int64_t mesh__nanos_to_ms(mesh_nanos t)
 {
     return t / NANOS_MS;
