@@ -61,6 +61,27 @@ void mesh__mem_free(const struct mem *mem, void *block)
         mem->release(block, mem->user);
 }
 
+void *mesh__zalloc_line(const struct mem *mem, size_t bytes)
+{
+    /* The pointer that the allocator gave lies just before the line. */
+    char *raw = mesh__zalloc(mem, bytes + CACHE_LINE + sizeof(void *));
+    if (raw == NULL)
+        return NULL;
+    uintptr_t at = ((uintptr_t)raw + sizeof(void *) + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1);
+    char *line = raw + (at - (uintptr_t)raw);
+    memcpy(line - sizeof(void *), &raw, sizeof(raw));
+    return line;
+}
+
+void mesh__free_line(const struct mem *mem, void *block)
+{
+    if (block == NULL)
+        return;
+    char *raw;
+    memcpy(&raw, (char *)block - sizeof(void *), sizeof(raw));
+    mesh__mem_free(mem, raw);
+}
+
 char *mesh__strndup(const struct mem *mem, const char *text, size_t size)
 {
     char *copy = mesh__alloc(mem, size + 1);

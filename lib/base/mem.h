@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#define CACHE_LINE 64
+
 /* Always complete: `allocate` and its companions are never NULL. Passed by pointer, owned by the client or server. */
 struct mem {
     void *(*allocate)(size_t bytes, void *user);
@@ -26,6 +28,11 @@ void *mesh__alloc(const struct mem *mem, size_t bytes);
 void *mesh__zalloc(const struct mem *mem, size_t bytes);
 void *mesh__resize(const struct mem *mem, void *block, size_t old_bytes, size_t bytes);
 void mesh__mem_free(const struct mem *mem, void *block);
+
+/* Zeroed memory that starts at a cache line, whatever the allocator gives; freed by mesh__free_line(), which accepts
+ * NULL. */
+void *mesh__zalloc_line(const struct mem *mem, size_t bytes);
+void mesh__free_line(const struct mem *mem, void *block);
 
 /* A NUL-terminated copy of `size` bytes; NULL when memory is out. */
 char *mesh__strndup(const struct mem *mem, const char *text, size_t size);

@@ -140,7 +140,7 @@ static void flush(struct channel *channel)
     }
     if (exchange->sent == before)
         return;
-    COUNTER_ADD(channel->pool->counters.bytes_sent, exchange->sent - before);
+    COUNTER_ADD(channel->pool->counters->bytes_sent, exchange->sent - before);
     exchange->sent_at = loop_of(channel)->now;
     exchange->events->sent(exchange, exchange->sent == total ? SENT_ALL : SENT_PART);
 }
@@ -170,7 +170,7 @@ static bool take_in(struct channel *channel, const char *bytes, size_t size)
     }
     if (exchange->first_at == 0)
         exchange->first_at = loop_of(channel)->now;
-    COUNTER_ADD(channel->pool->counters.bytes_received, size);
+    COUNTER_ADD(channel->pool->counters->bytes_received, size);
     struct http1_progress progress = mesh__http1_read(channel->reader, bytes, size);
     if (channel->exchange != exchange)
         return false; /* cancelled by what it was told */

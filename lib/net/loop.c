@@ -44,6 +44,15 @@ void mesh__loop_fini(struct loop *loop)
     loop->scratch = NULL;
 }
 
+void mesh__loop_abandon(struct loop *loop)
+{
+    for (uint32_t i = 0; i < loop->slot_count; i++)
+        if (loop->slots[i].fd >= 0)
+            close(loop->slots[i].fd);
+    close(loop->wake_fd);
+    close(loop->epoll_fd);
+}
+
 mesh_nanos mesh__loop_next(const struct loop *loop)
 {
     if (!mesh__list_empty(&loop->tasks))
@@ -121,13 +130,18 @@ static void run_tasks(struct loop *loop)
     }
 }
 
+void mesh__loop_refresh(struct loop *loop)
+{
+    loop->now = mesh__nanos_max(loop->now, loop->world->now(loop->world));
+}
+
 void mesh__loop_turn(struct loop *loop, mesh_nanos timeout)
 {
     struct epoll_event events[EVENTS_PER_TURN];
     if (timeout > 0)
         timeout = mesh__nanos_min(timeout, mesh__loop_timeout(loop));
     int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, to_epoll_timeout(timeout));
-    loop->now = mesh__nanos_max(loop->now, loop->world->now(loop->world));
+    mesh__loop_refresh(loop);
     loop->turns++;
     for (int i = 0; i < count; i++) /* -1 on EINTR: a turn without events */
         dispatch(loop, &events[i]);
@@ -161,7 +175,7 @@ static bool grow_slots(struct loop *loop)
     if (slots == NULL)
         return false;
     for (uint32_t i = loop->slot_count; i < count; i++)
-        slots[i] = (struct watch_slot){ .next_free = i + 1 < count ? i + 2 : 0 };
+        slots[i] = (struct watch_slot){ .fd = -1, .next_free = i + 1 < count ? i + 2 : 0 };
     loop->free_slot = loop->slot_count + 1;
     loop->slots = slots;
     loop->slot_count = count;
@@ -179,6 +193,7 @@ int mesh__loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t in
         return -errno;
     loop->free_slot = slot->next_free;
     slot->watch = watch;
+    slot->fd = fd;
     watch->fd = fd;
     watch->interest = interest;
     watch->slot = index + 1;
@@ -203,6 +218,7 @@ void mesh__loop_unwatch(struct loop *loop, struct watch *watch)
     (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL); /* likewise */
     struct watch_slot *slot = &loop->slots[watch->slot - 1];
     slot->watch = NULL;
+    slot->fd = -1;
     slot->generation++;
     slot->next_free = loop->free_slot;
     loop->free_slot = watch->slot;

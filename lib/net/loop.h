@@ -37,6 +37,7 @@ struct loop_task {
 };
 
 struct watch_slot {
+    int fd; /* -1: free; so that a child after fork() can close what it has without looking anywhere else */
     uint32_t generation;
     uint32_t next_free; /* index + 1 */
     struct watch *watch;
@@ -62,9 +63,15 @@ int mesh__loop_init(struct loop *, const struct mem *, const struct world *);
 /* Closes the loop's own descriptors. Nothing may be watched any more. */
 void mesh__loop_fini(struct loop *);
 
+/* In a child after fork(): closes what it watches and its own descriptors; touches no epoll set and walks no list. */
+void mesh__loop_abandon(struct loop *);
+
 /* One turn. Waits for at most `timeout` (0: not at all, NANOS_NEVER: no limit), less where a timer is due or a task
  * posted. */
 void mesh__loop_turn(struct loop *, mesh_nanos timeout);
+
+/* Takes `now` anew, for work that begins between turns. */
+void mesh__loop_refresh(struct loop *);
 
 /* How long a wait may take now: 0 with tasks posted, NANOS_NEVER without timers. Reads the clock. */
 mesh_nanos mesh__loop_timeout(const struct loop *);

@@ -12,13 +12,14 @@ void mesh__pool_group_init(struct pool_group *group, struct loop *loop, const st
     mesh__list_init(&group->starved);
 }
 
-struct pool *mesh__pool_new(struct pool_group *group, const struct address *address)
+struct pool *mesh__pool_new(struct pool_group *group, const struct address *address, struct pool_counters *counters)
 {
     struct pool *pool = mesh__zalloc(group->loop->mem, sizeof(*pool));
     if (pool == NULL)
         return NULL;
     pool->group = group;
     pool->address = *address;
+    pool->counters = counters;
     mesh__list_init(&pool->waiting);
     mesh__list_init(&pool->idle);
     mesh__list_init(&pool->rest);
@@ -110,7 +111,7 @@ static void dial(struct pool *pool)
         return;
     }
     group->hooks->give_connection(group->user);
-    COUNTER_ADD(pool->counters.connect_failures, 1);
+    COUNTER_ADD(pool->counters->connect_failures, 1);
     struct exchange *exchange = first_waiting(pool);
     if (exchange) {
         stop_waiting(exchange);
@@ -229,7 +230,7 @@ void mesh__pool_dialed(struct channel *channel)
 {
     struct pool *pool = channel->pool;
     pool->dialing--;
-    COUNTER_ADD(pool->counters.connects, 1);
+    COUNTER_ADD(pool->counters->connects, 1);
     channel->state = CHANNEL_IDLE;
     if (is_good(channel))
         offer(channel);
@@ -240,7 +241,7 @@ void mesh__pool_dialed(struct channel *channel)
 void mesh__pool_dial_failed(struct channel *channel, mesh_status status, int error_number)
 {
     struct pool *pool = channel->pool;
-    COUNTER_ADD(pool->counters.connect_failures, 1);
+    COUNTER_ADD(pool->counters->connect_failures, 1);
     /* One dial, one exchange: but not while enough other dials are under way for all that wait. */
     struct exchange *exchange = pool->waiters >= pool->dialing ? first_waiting(pool) : NULL;
     if (exchange)
@@ -292,7 +293,7 @@ void mesh__pool_closed(struct channel *channel)
     if (channel->state == CHANNEL_DIALING)
         pool->dialing--;
     else
-        COUNTER_ADD(pool->counters.disconnects, 1);
+        COUNTER_ADD(pool->counters->disconnects, 1);
     pool->channels--;
     place_freed(pool->group);
 }

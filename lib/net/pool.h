@@ -48,10 +48,10 @@ struct pool {
     struct pool_group *group;
     struct list link; /* in group.pools */
     struct address address;
-    struct pool_counters counters;
-    struct list waiting; /* exchanges, oldest first */
-    struct list idle;    /* channels, used last first */
-    struct list rest;    /* channels that dial or are busy */
+    struct pool_counters *counters; /* borrowed */
+    struct list waiting;            /* exchanges, oldest first */
+    struct list idle;               /* channels, used last first */
+    struct list rest;               /* channels that dial or are busy */
     uint32_t channels, dialing, waiters;
     bool retired;
 };
@@ -63,7 +63,7 @@ void mesh__pool_group_init(struct pool_group *, struct loop *, const struct pool
 void mesh__pool_group_feed(struct pool_group *);
 
 /* NULL when memory is out. */
-struct pool *mesh__pool_new(struct pool_group *, const struct address *);
+struct pool *mesh__pool_new(struct pool_group *, const struct address *, struct pool_counters *);
 
 /* Gives the exchange a connection, now or later: see struct exchange_events. */
 void mesh__pool_acquire(struct pool *, struct exchange *);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api_call.c - the exported functions that make, start, cancel and await calls. */
+#include "client/complete.h"
+#include "client/driver.h"
+#include "client/request.h"
+#include "client/token.h"
+#include "net/reentry.h"
+
+#include <string.h>
+
+void mesh_request_init(mesh_request *request)
+{
+    if (request)
+        *request = (mesh_request)MESH_REQUEST_INIT;
+}
+
+void mesh_completion_init(mesh_completion *completion)
+{
+    if (completion)
+        *completion = (mesh_completion)MESH_COMPLETION_INIT;
+}
+
+/* Whether the client can take a call at all. */
+static mesh_status check_client(const mesh_client *client)
+{
+    if (client == NULL)
+        return MESH_EINVAL;
+    if (mesh__client_forked(client))
+        return MESH_EFORKED;
+    return atomic_load_explicit(&client->state, memory_order_relaxed) == CLIENT_OPEN ? MESH_OK : MESH_ECLOSED;
+}
+
+/* A slot with a result and the request in it; or a status, and in `*result` what may be given to the user. */
+static mesh_status prepare(struct shard *shard, const char *service, const mesh_request *request, bool blocking,
+                           struct call **out, struct mesh_result **result)
+{
+    mesh_request full = MESH_REQUEST_INIT;
+    if (request)
+        memcpy(&full, request, request->size < sizeof(full) ? request->size : sizeof(full));
+    const struct world *world = shard->client->world;
+    struct call *call = mesh__shard_take_slot(shard);
+    if (call == NULL)
+        return MESH_NO_MEMORY;
+    call->start = world->now(world);
+    call->blocking = blocking;
+    call->driven_here = false;
+    call->result = mesh__result_take(shard->client->store);
+    mesh_status status = MESH_NO_MEMORY;
+    if (call->result) {
+        call->result->id = mesh__call_id(call);
+        status = mesh__request_take(call, service, &full, blocking);
+        call->result->status = status;
+    }
+    if (status == MESH_OK) {
+        *out = call;
+        return MESH_OK;
+    }
+    if (status == MESH_EINVAL)
+        *result = call->result;
+    else
+        mesh__result_release(call->result);
+    mesh__shard_give_slot(call);
+    return status;
+}
+
+/* From here on the token may cancel the call. */
+static void attach_token(struct call *call)
+{
+    if (call->token && !mesh__token_attach(call->token, call))
+        atomic_store(&call->cancelled, atomic_load(&call->generation)); /* seen when it starts */
+}
+
+static void enter(struct shard *shard)
+{
+    atomic_fetch_add(&shard->inside, 1);
+}
+
+static void exit_from(struct shard *shard)
+{
+    struct mesh_client *client = shard->client;
+    bool open = atomic_load_explicit(&client->state, memory_order_relaxed) == CLIENT_OPEN;
+    if (!open)
+        mesh__driver_note_leave(client); /* before the count falls: the client may be gone after that */
+    atomic_fetch_sub(&shard->inside, 1);
+}
+
+static mesh_status give(mesh_result *result, mesh_result **out)
+{
+    mesh_status status = result->status;
+    if (out)
+        *out = result;
+    else
+        mesh__result_release(result);
+    return status;
+}
+
+mesh_status mesh_call(mesh_client *client, const char *service, const mesh_request *request, mesh_result **out)
+{
+    mesh_status status = check_client(client);
+    if (status == MESH_OK && (client->options.mode == MESH_EXTERNAL || mesh__in_turn()))
+        status = MESH_EREENTRY;
+    if (status != MESH_OK)
+        return give(mesh__result_static(status), out);
+    struct shard *shard = mesh__driver_choose(client);
+    struct call *call;
+    mesh_result *result = NULL;
+    enter(shard);
+    status = prepare(shard, service, request, true, &call, &result);
+    if (status == MESH_OK) {
+        attach_token(call);
+        mesh__driver_run(call);
+        result = call->result;
+        mesh__shard_give_slot(call);
+    }
+    exit_from(shard);
+    return give(result ? result : mesh__result_static(status), out);
+}
+
+mesh_status mesh_call_start(mesh_client *client, const char *service, const mesh_request *request, void *user,
+                            mesh_call_id *id)
+{
+    if (id)
+        *id = 0;
+    mesh_status status = check_client(client);
+    if (status != MESH_OK)
+        return status;
+    struct shard *shard = mesh__driver_choose(client);
+    struct call *call;
+    mesh_result *result = NULL;
+    enter(shard);
+    status = prepare(shard, service, request, false, &call, &result);
+    if (status == MESH_OK) {
+        call->result->user = user;
+        if (id)
+            *id = mesh__call_id(call);
+        attach_token(call);
+        mesh__driver_start(call);
+    }
+    exit_from(shard);
+    mesh__result_release(result);
+    return status;
+}
+
+mesh_status mesh_cancel(mesh_client *client, mesh_call_id id)
+{
+    if (client == NULL)
+        return MESH_EINVAL;
+    return mesh__client_forked(client) ? MESH_EFORKED : mesh__driver_cancel(client, id);
+}
+
+static uint32_t take_completions(mesh_client *client, mesh_completion *completions, uint32_t capacity)
+{
+    uint32_t stride = completions->size, taken = 0;
+    struct mesh_result *result;
+    while (taken < capacity && (result = mesh__complete_take(client)) != NULL) {
+        mesh_completion *at = (mesh_completion *)(void *)((char *)completions + (size_t)taken * stride);
+        at->size = stride;
+        mesh__complete_fill(result, at);
+        taken++;
+    }
+    return taken;
+}
+
+mesh_status mesh_client_next(mesh_client *client, mesh_completion *completions, uint32_t capacity, int64_t timeout_ns,
+                             uint32_t *count)
+{
+    if (client == NULL || completions == NULL || capacity == 0 || count == NULL ||
+        completions->size < offsetof(mesh_completion, result) + sizeof(mesh_result *))
+        return MESH_EINVAL;
+    *count = 0;
+    if (mesh__client_forked(client))
+        return MESH_EFORKED;
+    if (timeout_ns != 0 && (client->options.mode == MESH_EXTERNAL || mesh__in_turn()) &&
+        atomic_load(&client->completions_count) == 0)
+        return MESH_EREENTRY;
+    enter(client->shards[0]);
+    if (timeout_ns != 0) {
+        mesh_nanos now = client->world->now(client->world);
+        mesh__driver_await_completion(client, timeout_ns < 0 ? NANOS_NEVER : mesh__nanos_add(now, timeout_ns));
+    }
+    *count = take_completions(client, completions, capacity);
+    bool ended = atomic_load(&client->state) >= CLIENT_CLOSED;
+    exit_from(client->shards[0]);
+    return *count > 0 ? MESH_OK : ended ? MESH_ECLOSED : MESH_DEADLINE;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* call.h - one user request in its slot: carries out the machine's effects and feeds it what happens.
+ *
+ * Ids are {shard 8, slot 24, generation 32}. The thread that starts a call fills the slot (request.h), posts it to its
+ * shard and touches only the words marked shared until it is done. Everything else is the driver's. Events of pools,
+ * timers and policies go through mesh__call_feed(), which never re-enters the machine: what happens inside a step is
+ * queued. */
+#ifndef MESH__CLIENT_CALL_H
+#define MESH__CLIENT_CALL_H
+
+#include "client/client.h"
+
+enum call_word { CALL_WAITING, CALL_PROMOTED, CALL_DONE };
+enum call_post { POST_START = 1, POST_CANCEL = 2 };
+
+#define CALL_INPUTS 8
+
+/* A token's link to a call. */
+struct token_link {
+    struct list link;
+    struct mesh_client *client;
+    mesh_call_id id;
+};
+
+struct call_attempt {
+    struct endpoint *endpoint; /* the call's pinned snapshot holds it */
+    struct endpoint_shard *at;
+    uint32_t weight;
+};
+
+struct call {
+    /* Shared. */
+    struct call *inbox_next;     /* the poster's until posted, then the driver's */
+    _Atomic uint32_t word;       /* enum call_word: a blocking call's futex */
+    _Atomic uint32_t posted;     /* enum call_post, or-ed: in the inbox while not 0 */
+    _Atomic uint32_t cancelled;  /* the generation that is to be cancelled */
+    _Atomic uint32_t generation; /* of the slot's present call; odd while one is live */
+    _Atomic uint32_t next_free;  /* index + 1, while free */
+    struct shard *shard;         /* fixed */
+    uint32_t slot;               /* fixed */
+
+    /* Filled before posting. */
+    struct rng rng; /* for ids; seeded with the slot */
+    bool blocking;
+    bool driven_here; /* its own thread drives the shard: no wake-up needed */
+    struct mesh_result *result;
+    const char *service_name; /* what follows is in the result's block */
+    struct view method, path, authority;
+    mesh_header *headers;
+    size_t header_count;
+    struct view body;
+    const char *pinned_endpoint;      /* or NULL */
+    const char *tracestate, *baggage; /* "" for none */
+    struct trace_context trace;       /* the call's own span */
+    uint8_t parent_id[8];             /* all zero: a root */
+    uint32_t flags;
+    int32_t idempotent; /* enum mesh_choice */
+    mesh_nanos start, request_timeout, inbound_deadline;
+    mesh_token *token; /* a reference, or NULL */
+    struct token_link token_link;
+
+    /* The driver's. */
+    struct list link;     /* in shard.calls */
+    struct list sleeping; /* in shard.sleepers */
+    struct list waiting;  /* in shard.resolving */
+    struct loop_timer timer;
+    struct pin *pin;
+    struct service *service;
+    struct machine machine;
+    struct machine_config config;
+    struct machine_input inputs[CALL_INPUTS];
+    uint8_t input_first, input_count;
+    bool started, stepping, done;
+    uint8_t trying; /* the attempt that `exchange` is of */
+    struct exchange exchange;
+    struct buf head; /* the request's head; its memory stays with the slot */
+    struct call_attempt attempts[MACHINE_ATTEMPTS];
+};
+
+/* The call's id. */
+mesh_call_id mesh__call_id(const struct call *);
+
+/* Begins the call, on its shard's driver. It may be done when this returns. */
+void mesh__call_start(struct call *);
+
+/* Feeds CANCEL if the call is live. */
+void mesh__call_cancel(struct call *);
+
+/* The service's endpoints may be known now. */
+void mesh__call_resolve(struct call *);
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* driver.c - lock, drive, leave. */
+#include "client/driver.h"
+
+#include "client/complete.h"
+#include "client/control.h"
+#include "client/futex.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <sys/epoll.h>
+
+/* A thread that comes back to mesh_client_next() within RECENT is about to drive again: control leaves the shard to it
+ * for GRACE, which saves both a wake-up for each completion. */
+#define NEXT_RECENT (10 * NANOS_MS)
+#define NEXT_GRACE NANOS_MS
+
+static bool try_lock(struct shard *shard)
+{
+    if (atomic_load_explicit(&shard->locked, memory_order_relaxed) != 0 || atomic_exchange(&shard->locked, 1) != 0)
+        return false;
+    atomic_store(&shard->armed, false);
+    atomic_store_explicit(&shard->driven, true, memory_order_relaxed);
+    return true;
+}
+
+static void kick_if_asleep(struct shard *shard)
+{
+    if (atomic_exchange(&shard->asleep, false))
+        mesh__loop_kick(&shard->loop);
+}
+
+static void wait_for_events(struct shard *shard, mesh_nanos timeout)
+{
+    atomic_store(&shard->asleep, true);
+    bool more = atomic_load(&shard->inbox) != NULL || atomic_load(&shard->feed_starved);
+    mesh__shard_turn(shard, more ? 0 : timeout);
+    atomic_store(&shard->asleep, false);
+}
+
+static void arm(struct shard *shard, bool lazily)
+{
+    struct mesh_client *client = shard->client;
+    atomic_store(&shard->armed, true);
+    if (!lazily) {
+        struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = shard->index };
+        (void)epoll_ctl(client->undriven_fd, EPOLL_CTL_MOD, shard->loop.epoll_fd, &event); /* it was added at open */
+    }
+    mesh__control_wake_by(client->control, atomic_load(&shard->next_due));
+}
+
+/* What whoever leaves has to do after unlocking. */
+struct leaving {
+    struct call *sleeper;
+    bool arm, lazily;
+};
+
+static struct leaving unlock(struct shard *shard, bool is_control)
+{
+    struct mesh_client *client = shard->client;
+    struct leaving leaving = { 0 };
+    if (!mesh__list_empty(&shard->sleepers))
+        leaving.sleeper = CONTAINER_OF(shard->sleepers.next, struct call, sleeping);
+    else
+        leaving.arm = client->undriven_fd >= 0 && atomic_load(&shard->live_calls) > 0;
+    mesh_nanos now = shard->loop.now, due = mesh__loop_next(&shard->loop);
+    leaving.lazily = leaving.arm && !is_control && now - atomic_load(&shard->next_seen) < NEXT_RECENT;
+    if (leaving.lazily)
+        due = mesh__nanos_min(due, now + NEXT_GRACE);
+    atomic_store(&shard->next_due, due);
+    atomic_store(&shard->has_connections, !mesh__list_empty(&shard->pools));
+    atomic_store(&shard->locked, 0);
+    return leaving;
+}
+
+static void leave(struct shard *shard, bool is_control)
+{
+    do {
+        mesh__shard_prepare(shard);
+        struct leaving leaving = unlock(shard, is_control);
+        if (leaving.sleeper) {
+            uint32_t waiting = CALL_WAITING;
+            if (atomic_compare_exchange_strong(&leaving.sleeper->word, &waiting, CALL_PROMOTED))
+                mesh__futex_wake(&leaving.sleeper->word, 1);
+        } else if (leaving.arm) {
+            arm(shard, leaving.lazily);
+        }
+    } while (atomic_load(&shard->inbox) != NULL && try_lock(shard));
+    if (atomic_load(&shard->has_connections))
+        mesh__control_note_connections(shard->client->control);
+}
+
+struct shard *mesh__driver_choose(struct mesh_client *client)
+{
+    int cpu = client->shard_count > 1 ? sched_getcpu() : 0;
+    uint32_t home = cpu < 0 ? 0 : (uint32_t)cpu % client->shard_count;
+    for (uint32_t i = 0; i < client->shard_count; i++) {
+        struct shard *shard = client->shards[(home + i) % client->shard_count];
+        if (atomic_load_explicit(&shard->locked, memory_order_relaxed) == 0)
+            return shard;
+    }
+    return client->shards[home];
+}
+
+static void drive_own(struct call *own)
+{
+    struct shard *shard = own->shard;
+    own->driven_here = true;
+    mesh__list_remove(&own->sleeping);
+    for (;;) {
+        mesh__shard_prepare(shard);
+        if (atomic_load(&own->word) == CALL_DONE)
+            break;
+        wait_for_events(shard, NANOS_NEVER);
+    }
+    leave(shard, false);
+}
+
+void mesh__driver_run(struct call *own)
+{
+    struct shard *shard = own->shard;
+    atomic_store(&own->word, CALL_WAITING);
+    mesh__shard_post(own, POST_START);
+    for (;;) {
+        if (atomic_load(&own->word) == CALL_DONE)
+            return;
+        if (try_lock(shard)) {
+            /* It may have been done between the look at its word and the lock: then its slot is still ours. */
+            drive_own(own);
+            return;
+        }
+        kick_if_asleep(shard);
+        mesh__futex_wait(&own->word, CALL_WAITING, NANOS_S);
+        uint32_t promoted = CALL_PROMOTED;
+        (void)atomic_compare_exchange_strong(&own->word, &promoted, CALL_WAITING);
+    }
+}
+
+void mesh__driver_start(struct call *call)
+{
+    struct shard *shard = call->shard;
+    bool external = shard->client->undriven_fd < 0 && shard->client->thread_count == 0;
+    mesh__shard_post(call, POST_START);
+    if (!external && try_lock(shard))
+        leave(shard, false);
+    else
+        kick_if_asleep(shard);
+}
+
+mesh_status mesh__driver_cancel(struct mesh_client *client, mesh_call_id id)
+{
+    struct call *call = mesh__shard_find(client, id);
+    uint32_t generation = (uint32_t)id;
+    if (call == NULL || (generation & 1) == 0 || atomic_load(&call->generation) != generation)
+        return MESH_ESTALE;
+    atomic_store(&call->cancelled, generation);
+    mesh__shard_post(call, POST_CANCEL);
+    /* Whoever drives takes the inbox before it waits; if nobody does, control watches the loop's descriptor. */
+    atomic_store(&call->shard->asleep, false);
+    mesh__loop_kick(&call->shard->loop);
+    return MESH_OK;
+}
+
+/* ---- completions ---- */
+
+static bool has_completion_or_ends(struct mesh_client *client)
+{
+    return atomic_load(&client->completions_count) > 0 || atomic_load(&client->state) >= CLIENT_CLOSED;
+}
+
+/* Drives until there is a completion, nothing is left to drive, a sleeper wants the shard, or time is up. */
+static void drive_for_completion(struct shard *shard, mesh_nanos deadline)
+{
+    struct mesh_client *client = shard->client;
+    uint64_t bit = UINT64_C(1) << (shard->index % 64);
+    atomic_fetch_or(&client->next_drivers, bit);
+    for (;;) {
+        mesh__shard_prepare(shard);
+        mesh_nanos now = shard->loop.now;
+        atomic_store(&shard->next_seen, now);
+        if (has_completion_or_ends(client) || atomic_load(&shard->live_calls) == 0 ||
+            !mesh__list_empty(&shard->sleepers) || now >= deadline)
+            break;
+        wait_for_events(shard, deadline == NANOS_NEVER ? NANOS_NEVER : deadline - now);
+    }
+    atomic_fetch_and(&client->next_drivers, ~bit);
+    leave(shard, false);
+}
+
+static bool drive_any(struct mesh_client *client, mesh_nanos deadline)
+{
+    for (uint32_t i = 0; client->undriven_fd >= 0 && i < client->shard_count; i++) {
+        struct shard *shard = client->shards[i];
+        if (atomic_load(&shard->live_calls) > 0 && try_lock(shard)) {
+            drive_for_completion(shard, deadline);
+            return true;
+        }
+    }
+    return false;
+}
+
+void mesh__driver_await_completion(struct mesh_client *client, mesh_nanos deadline)
+{
+    atomic_fetch_add(&client->completions_waiters, 1);
+    for (;;) {
+        uint32_t word = atomic_load(&client->completions_word);
+        mesh_nanos now = client->world->now(client->world);
+        if (has_completion_or_ends(client) || now >= deadline)
+            break;
+        if (!drive_any(client, deadline))
+            mesh__futex_wait(&client->completions_word, word, deadline == NANOS_NEVER ? NANOS_NEVER : deadline - now);
+    }
+    atomic_fetch_sub(&client->completions_waiters, 1);
+}
+
+void mesh__driver_completed(struct mesh_client *client, struct shard *from)
+{
+    atomic_fetch_add(&client->completions_word, 1);
+    uint64_t own = UINT64_C(1) << (from->index % 64);
+    uint64_t drivers = atomic_load(&client->next_drivers);
+    if (atomic_load(&client->completions_waiters) > 0 && (drivers & own) == 0) {
+        mesh__futex_wake(&client->completions_word, INT_MAX);
+        for (uint32_t i = 0; i < client->shard_count; i++)
+            if (drivers & (UINT64_C(1) << (i % 64)))
+                kick_if_asleep(client->shards[i]);
+    }
+    if (client->dispatcher)
+        mesh__dispatcher_wake(client->dispatcher, true);
+}
+
+/* ---- the others ---- */
+
+void mesh__driver_nudge(struct mesh_client *client)
+{
+    for (uint32_t i = 0; i < client->shard_count; i++) {
+        struct shard *shard = client->shards[i];
+        bool external = client->undriven_fd < 0 && client->thread_count == 0;
+        if (!external && try_lock(shard)) {
+            mesh__shard_prepare(shard);
+            mesh__shard_turn(shard, 0);
+            leave(shard, false);
+        } else {
+            atomic_store(&shard->asleep, false);
+            mesh__loop_kick(&shard->loop);
+        }
+    }
+}
+
+void mesh__driver_visit(struct shard *shard)
+{
+    if (!try_lock(shard))
+        return; /* whoever has it arms it again when it leaves */
+    mesh__shard_prepare(shard);
+    mesh__shard_turn(shard, 0);
+    leave(shard, true);
+}
+
+bool mesh__driver_process(struct shard *shard)
+{
+    if (!try_lock(shard))
+        return false;
+    atomic_store(&shard->asleep, false);
+    mesh__shard_prepare(shard);
+    mesh__shard_turn(shard, 0);
+    if (shard->index == 0 && shard->client->control)
+        mesh__control_tick(shard->client->control);
+    atomic_store(&shard->asleep, true);
+    /* Posted since prepare: the descriptor must be readable, or the host would wait. */
+    if (atomic_load(&shard->inbox) != NULL && atomic_exchange(&shard->asleep, false))
+        mesh__loop_kick(&shard->loop);
+    atomic_store(&shard->locked, 0);
+    return true;
+}
+
+mesh_nanos mesh__driver_timeout(struct shard *shard)
+{
+    struct mesh_client *client = shard->client;
+    if (atomic_load(&shard->inbox) != NULL)
+        return 0;
+    mesh_nanos timeout = mesh__loop_timeout(&shard->loop);
+    if (atomic_load(&client->state) == CLIENT_CLOSING && atomic_load(&client->close_at) != NANOS_NEVER) {
+        mesh_nanos left = mesh__nanos_sub(atomic_load(&client->close_at), client->world->now(client->world));
+        timeout = mesh__nanos_min(timeout, mesh__nanos_max(0, left));
+    }
+    return timeout;
+}
+
+void mesh__driver_note_leave(struct mesh_client *client)
+{
+    atomic_fetch_add(&client->leave_word, 1);
+    mesh__futex_wake(&client->leave_word, INT_MAX);
+}
+
+void mesh__driver_permanent(struct shard *shard)
+{
+    while (!try_lock(shard))
+        sched_yield(); /* only a caller who came before this thread had started */
+    while (!atomic_load(&shard->client->stopping)) {
+        mesh__shard_prepare(shard);
+        wait_for_events(shard, atomic_load(&shard->client->stopping) ? 0 : NANOS_NEVER);
+    }
+    leave(shard, false);
+}

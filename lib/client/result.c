@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* result.c - blocks, the store they come back to, and what is laid into them. */
+#include "client/result.h"
+
+#include <stdatomic.h>
+
+struct chunk {
+    struct chunk *next;
+    max_align_t bytes[];
+};
+
+/* The stack's head is {pointer 48, tag 16}: the tag changes with every push and pop, so that a head read before others
+ * popped and pushed the same block is not taken for unchanged. Blocks in the stack are never freed while it is open. */
+struct store {
+    struct mem mem;
+    _Atomic uint64_t head;
+    _Atomic uint32_t total;   /* blocks that exist */
+    _Atomic int64_t at_large; /* after closing: blocks not yet freed, counted as they are */
+};
+
+#define POINTER_BITS 48
+#define POINTER_MASK ((UINT64_C(1) << POINTER_BITS) - 1)
+#define CLOSED UINT64_C(1)
+
+static struct mesh_result *pointer_of(uint64_t head)
+{
+    return (struct mesh_result *)(uintptr_t)(head & POINTER_MASK); /* user space has 47 or 48 bits */
+}
+
+static uint64_t head_of(struct mesh_result *result, uint64_t before)
+{
+    uint64_t tag = (before >> POINTER_BITS) + 1;
+    return (tag << POINTER_BITS) | (uint64_t)(uintptr_t)result;
+}
+
+struct store *mesh__store_new(const struct mem *mem)
+{
+    struct store *store = mesh__zalloc(mem, sizeof(*store));
+    if (store != NULL)
+        store->mem = *mem;
+    return store;
+}
+
+static void account(struct store *store, int64_t change)
+{
+    struct mem mem = store->mem;
+    if (atomic_fetch_add(&store->at_large, change) + change == 0)
+        mesh__mem_free(&mem, store);
+}
+
+void mesh__store_close(struct store *store)
+{
+    struct mem mem = store->mem;
+    struct mesh_result *result = pointer_of(atomic_exchange(&store->head, CLOSED));
+    int64_t here = 0;
+    while (result) {
+        struct mesh_result *next = atomic_load_explicit(&result->next, memory_order_relaxed);
+        mesh__mem_free(&mem, result);
+        result = next;
+        here++;
+    }
+    account(store, (int64_t)atomic_load(&store->total) - here);
+}
+
+static struct mesh_result *pop(struct store *store)
+{
+    uint64_t head = atomic_load(&store->head);
+    struct mesh_result *result;
+    uint64_t next;
+    do {
+        result = pointer_of(head);
+        if (result == NULL || head == CLOSED)
+            return NULL;
+        next = head_of(atomic_load_explicit(&result->next, memory_order_relaxed), head);
+    } while (!atomic_compare_exchange_weak(&store->head, &head, next));
+    return result;
+}
+
+struct mesh_result *mesh__result_take(struct store *store)
+{
+    struct mesh_result *result = pop(store);
+    if (result == NULL) {
+        result = mesh__alloc(&store->mem, BLOCK_SIZE);
+        if (result == NULL)
+            return NULL;
+        atomic_fetch_add(&store->total, 1);
+        atomic_init(&result->next, NULL);
+        result->store = store;
+    }
+    result->queued = NULL;
+    result->chunks = NULL;
+    result->used = 0;
+    result->status = MESH_EINTERNAL;
+    result->message = "";
+    result->tag = 0;
+    result->user = NULL;
+    result->duration = 0;
+    result->trace_id[0] = '\0';
+    result->attempt_count = 0;
+    mesh__result_drop_response(result);
+    return result;
+}
+
+static void release_chunks(struct mesh_result *result)
+{
+    while (result->chunks) {
+        struct chunk *next = result->chunks->next;
+        mesh__mem_free(&result->store->mem, result->chunks);
+        result->chunks = next;
+    }
+}
+
+void mesh__result_release(struct mesh_result *result)
+{
+    if (result == NULL || result->store == NULL)
+        return;
+    struct store *store = result->store;
+    release_chunks(result);
+    uint64_t head = atomic_load(&store->head);
+    do {
+        if (head == CLOSED) {
+            mesh__mem_free(&store->mem, result);
+            account(store, -1);
+            return;
+        }
+        atomic_store_explicit(&result->next, pointer_of(head), memory_order_relaxed);
+    } while (!atomic_compare_exchange_weak(&store->head, &head, head_of(result, head)));
+}
+
+#define STATIC_RESULT(name, number, category, retryable, flag, sentence)                                               \
+    { .status = MESH_##name, .body = "", .message = #name ": " sentence },
+static struct mesh_result static_results[] = { MESH_STATUS_MAP(STATIC_RESULT) };
+#undef STATIC_RESULT
+
+struct mesh_result *mesh__result_static(mesh_status status)
+{
+    size_t count = sizeof(static_results) / sizeof(static_results[0]);
+    for (size_t i = 0; i < count; i++)
+        if (static_results[i].status == status)
+            return &static_results[i];
+    return &static_results[count - 1];
+}
+
+void *mesh__result_alloc(struct mesh_result *result, size_t bytes)
+{
+    size_t align = _Alignof(max_align_t);
+    size_t base = sizeof(struct mesh_result);
+    size_t at = (base + result->used + align - 1) & ~(align - 1);
+    if (bytes <= BLOCK_SIZE && at + bytes <= BLOCK_SIZE) {
+        result->used = at + bytes - base;
+        return (char *)result + at;
+    }
+    struct chunk *chunk =
+        bytes < SIZE_MAX - sizeof(*chunk) ? mesh__alloc(&result->store->mem, sizeof(*chunk) + bytes) : NULL;
+    if (chunk == NULL)
+        return NULL;
+    chunk->next = result->chunks;
+    result->chunks = chunk;
+    return chunk->bytes;
+}
+
+char *mesh__result_copy(struct mesh_result *result, struct view text)
+{
+    char *copy = mesh__result_alloc(result, text.size + 1);
+    if (copy == NULL)
+        return NULL;
+    if (text.size > 0)
+        memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    return copy;
+}
+
+static bool move_body(struct mesh_result *result, size_t capacity)
+{
+    char *body = mesh__result_alloc(result, capacity + 1);
+    if (body == NULL)
+        return false;
+    if (result->body_size > 0)
+        memcpy(body, result->body, result->body_size);
+    body[result->body_size] = '\0';
+    result->body = body;
+    result->body_capacity = capacity;
+    return true;
+}
+
+bool mesh__result_start_body(struct mesh_result *result, size_t expected)
+{
+    result->body = "";
+    result->body_size = 0;
+    result->body_capacity = 0;
+    return expected == 0 || move_body(result, expected);
+}
+
+/* The chunk that a body outgrew is of no use any more. */
+static void release_chunk(struct mesh_result *result, const char *bytes)
+{
+    for (struct chunk **at = &result->chunks; *at; at = &(*at)->next) {
+        struct chunk *chunk = *at;
+        if ((const char *)chunk->bytes == bytes) {
+            *at = chunk->next;
+            mesh__mem_free(&result->store->mem, chunk);
+            return;
+        }
+    }
+}
+
+bool mesh__result_append_body(struct mesh_result *result, struct view bytes)
+{
+    size_t needed = result->body_size + bytes.size;
+    if (needed > result->body_capacity) {
+        const char *old = result->body;
+        size_t capacity = result->body_capacity ? result->body_capacity * 2 : 512;
+        if (!move_body(result, capacity < needed ? needed : capacity))
+            return false;
+        release_chunk(result, old);
+    }
+    char *body = (char *)(uintptr_t)result->body;
+    memcpy(body + result->body_size, bytes.data, bytes.size);
+    result->body_size = needed;
+    body[needed] = '\0';
+    return true;
+}
+
+bool mesh__result_set_headers(struct mesh_result *result, const mesh_header *headers, size_t count)
+{
+    size_t text = 0;
+    for (size_t i = 0; i < count; i++)
+        text += headers[i].name_size + headers[i].value_size + 2;
+    result->header_count = 0;
+    result->headers = mesh__result_alloc(result, count * sizeof(mesh_header) + text);
+    if (result->headers == NULL)
+        return false;
+    char *at = (char *)(result->headers + count);
+    for (size_t i = 0; i < count; i++) {
+        mesh_header *to = &result->headers[i];
+        *to = (mesh_header){ at, headers[i].name_size, at + headers[i].name_size + 1, headers[i].value_size };
+        memcpy(at, headers[i].name, headers[i].name_size);
+        at[headers[i].name_size] = '\0';
+        at += headers[i].name_size + 1;
+        memcpy(at, headers[i].value, headers[i].value_size);
+        at[headers[i].value_size] = '\0';
+        at += headers[i].value_size + 1;
+    }
+    result->header_count = count;
+    return true;
+}
+
+void mesh__result_drop_response(struct mesh_result *result)
+{
+    result->http_status = 0;
+    result->body = "";
+    result->body_size = 0;
+    result->body_capacity = 0;
+    result->headers = NULL;
+    result->header_count = 0;
+}
