@@ -24,6 +24,7 @@ static void on_retry(struct loop_timer *timer)
     update(server);
 }
 
+/* mesh__listener_accept() updates what is watched. */
 static void pause_for_resources(mesh_server *server, int error)
 {
     struct listener *listener = &server->own.listener;
@@ -31,7 +32,6 @@ static void pause_for_resources(mesh_server *server, int error)
                strerrordesc_np(error));
     /* Room for this timer is reserved when the listener opens. */
     listener->starved = mesh__loop_timer_set(&server->own.loop, &listener->retry, server->own.loop.now + STARVED_PAUSE);
-    update(server);
 }
 
 static bool is_starved(int error)
