@@ -105,14 +105,19 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
         slot->watch->ready(slot->watch, ready);
 }
 
+/* What is due leaves the heap first, so that a timer set by these callbacks waits for the next turn. */
 static void fire_timers(struct loop *loop)
 {
-    /* A timer that fires and is set again to a past time waits for the next turn: no turn lasts for ever. */
-    size_t left = loop->timers.size;
+    struct list batch;
+    mesh__list_init(&batch);
     struct timer *first;
-    while (left-- > 0 && (first = mesh__heap_first(&loop->timers)) != NULL && first->due <= loop->now) {
+    while ((first = mesh__heap_first(&loop->timers)) != NULL && first->due <= loop->now) {
         mesh__heap_remove(&loop->timers, first);
-        struct loop_timer *timer = CONTAINER_OF(first, struct loop_timer, timer);
+        mesh__list_push(&batch, &CONTAINER_OF(first, struct loop_timer, timer)->firing);
+    }
+    struct list *node;
+    while ((node = mesh__list_pop(&batch)) != NULL) {
+        struct loop_timer *timer = CONTAINER_OF(node, struct loop_timer, firing);
         timer->fire(timer);
     }
 }
@@ -133,6 +138,7 @@ static void run_tasks(struct loop *loop)
 void mesh__loop_refresh(struct loop *loop)
 {
     loop->now = mesh__nanos_max(loop->now, loop->world->now(loop->world));
+    loop->turns++;
 }
 
 void mesh__loop_turn(struct loop *loop, mesh_nanos timeout)
@@ -142,7 +148,6 @@ void mesh__loop_turn(struct loop *loop, mesh_nanos timeout)
         timeout = mesh__nanos_min(timeout, mesh__loop_timeout(loop));
     int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, to_epoll_timeout(timeout));
     mesh__loop_refresh(loop);
-    loop->turns++;
     for (int i = 0; i < count; i++) /* -1 on EINTR: a turn without events */
         dispatch(loop, &events[i]);
     fire_timers(loop);
@@ -227,11 +232,13 @@ void mesh__loop_unwatch(struct loop *loop, struct watch *watch)
 
 bool mesh__loop_timer_set(struct loop *loop, struct loop_timer *timer, mesh_nanos due)
 {
+    mesh__list_remove(&timer->firing);
     return mesh__heap_set(&loop->timers, &timer->timer, due);
 }
 
 void mesh__loop_timer_cancel(struct loop *loop, struct loop_timer *timer)
 {
+    mesh__list_remove(&timer->firing);
     mesh__heap_remove(&loop->timers, &timer->timer);
 }
 

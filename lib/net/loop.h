@@ -2,7 +2,9 @@
 /* loop.h - one event loop: descriptors, timers and posted tasks, driven turn by turn by at most one thread at a time.
  *
  * A turn waits, takes `now` once, then runs the callbacks of ready descriptors, of due timers, and of tasks posted
- * until then, in this order. A callback may watch, unwatch, set, cancel and post anything, itself included. epoll
+ * until then, in this order. A callback may watch, unwatch, set, cancel and post anything, itself included; a timer
+ * that is set while timers fire waits for the next turn, also when it is due already, so that no turn lasts for ever
+ * and no timer keeps others from firing. epoll
  * events carry {generation, slot} of a watch, never a descriptor or a pointer, so an event for a watch that has gone is
  * dropped. Only mesh__loop_kick() may be called by a thread that does not drive the loop. */
 #ifndef MESH__NET_LOOP_H
@@ -27,6 +29,7 @@ struct watch {
 /* A timer of a loop. Embedded in its owner; zero-initialised but for `fire`. */
 struct loop_timer {
     struct timer timer;
+    struct list firing; /* while it is due in this turn and others fire before it */
     void (*fire)(struct loop_timer *);
 };
 
@@ -49,7 +52,7 @@ struct loop {
     int epoll_fd;
     int wake_fd;    /* an eventfd in the epoll set */
     mesh_nanos now; /* of this turn */
-    uint64_t turns;
+    uint64_t turns; /* how often `now` was taken: turns, and what began between them */
     struct heap timers;
     struct list tasks;
     struct watch_slot *slots;
