@@ -91,6 +91,11 @@ static bool evict_idle(struct pool_group *group)
     return oldest != NULL;
 }
 
+void mesh__pool_group_yield(struct pool_group *group)
+{
+    (void)evict_idle(group);
+}
+
 static bool take_connection(struct pool_group *group)
 {
     return group->hooks->take_connection(group->user) ||
@@ -122,8 +127,12 @@ static void dial(struct pool *pool)
 void mesh__pool_group_feed(struct pool_group *group)
 {
     while (!mesh__list_empty(&group->starved) && take_connection(group)) {
-        struct exchange *exchange = CONTAINER_OF(mesh__list_pop(&group->starved), struct exchange, starved);
-        dial(exchange->pool);
+        struct list *node = mesh__list_pop(&group->starved);
+        if (node == NULL) { /* the connection that made room has fed it already */
+            group->hooks->give_connection(group->user);
+            return;
+        }
+        dial(CONTAINER_OF(node, struct exchange, starved)->pool);
     }
 }
 
