@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct socket_stream {
@@ -176,9 +177,14 @@ int mesh__socket_connect(struct loop *loop, const struct address *address, struc
     return adopt(loop, fd, true, out);
 }
 
+/* A socket in the file system that refuses: whoever listened there has gone. Files of other kinds refuse, too. */
 static bool is_abandoned(const struct address *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct stat about;
+    if (lstat(address->socket.local.sun_path, &about) != 0 || !S_ISSOCK(about.st_mode))
+        return false;
+    /* Non-blocking: connecting waits while a live listener's backlog is full. */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
     bool refused = connect(fd, &address->socket.any, address->socket_size) != 0 && errno == ECONNREFUSED;
