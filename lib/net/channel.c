@@ -81,10 +81,9 @@ static void finish(struct channel *channel, bool reusable)
 static bool on_head(void *user, const struct http1_head *head)
 {
     struct channel *channel = user;
-    if (head->keep_alive_timeout_s >= 0) {
-        mesh_nanos limit = (head->keep_alive_timeout_s - 1) * NANOS_S;
-        channel->idle_limit = mesh__nanos_min(channel->idle_limit, mesh__nanos_max(limit, 0));
-    }
+    int64_t timeout = head->keep_alive_timeout_s;
+    if (timeout >= 0 && timeout <= channel->idle_limit / NANOS_S + 1)
+        channel->idle_limit = mesh__nanos_min(channel->idle_limit, mesh__nanos_max((timeout - 1) * NANOS_S, 0));
     struct exchange *exchange = channel->exchange;
     return exchange->events->head(exchange, head) && channel->exchange == exchange;
 }
@@ -145,9 +144,11 @@ static void flush(struct channel *channel)
     exchange->events->sent(exchange, exchange->sent == total ? SENT_ALL : SENT_PART);
 }
 
-/* The peer has finished, or the connection broke (error < 0). */
+/* The peer has finished, or the connection broke (error < 0). A reset that a write was told of reads as an end. */
 static void lost(struct channel *channel, int error)
 {
+    if (error == 0 && channel->write_error == ECONNRESET)
+        error = -ECONNRESET;
     if (channel->exchange == NULL) {
         mesh__channel_close(channel);
         return;
