@@ -3,6 +3,7 @@
 #include "client/shard.h"
 
 #include "client/complete.h"
+#include "client/driver.h"
 #include "client/snapshot.h"
 #include "net/reentry.h"
 
@@ -228,6 +229,19 @@ static uint64_t bit_of(const struct service_shard *mine)
     return UINT64_C(1) << (((const struct shard *)mine->shard)->index % 64);
 }
 
+/* Every place is taken: has the other shards give up what they do not use. */
+static void ask_others(struct service_shard *mine)
+{
+    struct mesh_client *client = mine->live->client;
+    for (uint32_t i = 0; i < client->shard_count; i++) {
+        struct shard *other = client->shards[i];
+        if (other == mine->shard)
+            continue;
+        atomic_store(&other->feed_starved, true);
+        mesh__driver_poke(other);
+    }
+}
+
 static bool take_connection(void *user)
 {
     struct service_shard *mine = user;
@@ -236,8 +250,12 @@ static bool take_connection(void *user)
     if (mesh__live_take(&live->connections, limit))
         return true;
     /* Said before looking again: whoever gives a place back in between sees it. */
-    atomic_fetch_or(&live->starved, bit_of(mine));
-    return mesh__live_take(&live->connections, limit);
+    bool said = atomic_fetch_or(&live->starved, bit_of(mine)) & bit_of(mine);
+    if (mesh__live_take(&live->connections, limit))
+        return true;
+    if (!said)
+        ask_others(mine);
+    return false;
 }
 
 static void give_connection(void *user)
@@ -252,7 +270,7 @@ static void give_connection(void *user)
     for (uint32_t i = 0; i < client->shard_count; i++)
         if (starved & (UINT64_C(1) << i)) {
             atomic_store(&client->shards[i]->feed_starved, true);
-            mesh__loop_kick(&client->shards[i]->loop);
+            mesh__loop_kick(&client->shards[i]->loop); /* it has live calls: driven, or armed for control */
         }
 }
 
@@ -308,20 +326,31 @@ struct endpoint_shard *mesh__shard_endpoint(struct shard *shard, const struct se
 
 /* ---- turns ---- */
 
+/* Places were given back elsewhere, or are wanted there. */
 static void feed_starved(struct shard *shard)
 {
     const struct snapshot *snapshot = shard->pin->snapshot;
     for (uint32_t i = 0; i < snapshot->count; i++) {
-        struct service_shard *mine = snapshot->services[i]->live->shards[shard->index];
-        if (mine->has_group)
-            mesh__pool_group_feed(&mine->group);
+        struct service_live *live = snapshot->services[i]->live;
+        struct service_shard *mine = live->shards[shard->index];
+        if (!mine->has_group)
+            continue;
+        mesh__pool_group_feed(&mine->group);
+        if (atomic_load(&live->starved) & ~bit_of(mine))
+            mesh__pool_group_yield(&mine->group);
     }
 }
 
 static void cancel_all(struct shard *shard)
 {
-    for (struct list *node = shard->calls.next, *next; node != &shard->calls; node = next) {
-        next = node->next; /* ending one call ends no other */
+    struct list batch;
+    mesh__list_init(&batch);
+    struct list *node;
+    while ((node = mesh__list_pop(&shard->calls)) != NULL)
+        mesh__list_push(&batch, node);
+    /* Ending one call gives up its connection, which may end others: those leave whichever list they are in. */
+    while ((node = mesh__list_pop(&batch)) != NULL) {
+        mesh__list_push(&shard->calls, node);
         mesh__call_cancel(CONTAINER_OF(node, struct call, link));
     }
 }
