@@ -200,15 +200,16 @@ int mesh__socket_listen(const struct address *address, int backlog, struct addre
         return -errno;
     int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* bind() says if it mattered */
-    int failed = bind(fd, &address->socket.any, address->socket_size);
-    if (failed && errno == EADDRINUSE && family == AF_UNIX && is_abandoned(address)) {
+    int error = bind(fd, &address->socket.any, address->socket_size) != 0 ? errno : 0;
+    if (error == EADDRINUSE && family == AF_UNIX && is_abandoned(address)) {
         (void)unlink(address->socket.local.sun_path);
-        failed = bind(fd, &address->socket.any, address->socket_size);
+        error = bind(fd, &address->socket.any, address->socket_size) != 0 ? errno : 0;
     }
     struct sockaddr_storage local;
     socklen_t size = sizeof(local);
-    if (failed || listen(fd, backlog) != 0 || getsockname(fd, (struct sockaddr *)&local, &size) != 0) {
-        int error = errno;
+    if (!error && (listen(fd, backlog) != 0 || getsockname(fd, (struct sockaddr *)&local, &size) != 0))
+        error = errno;
+    if (error) {
         close(fd);
         return -error;
     }
