@@ -49,7 +49,7 @@ static void arm(struct channel *channel)
     mesh__stream_arm(channel->stream, interest);
 }
 
-/* Takes the exchange off, closes the channel, then tells. */
+/* Takes the exchange off, closes the channel, then tells. MESH_RESET is what ends before a byte of response. */
 static void fail(struct channel *channel, mesh_status status, const char *reason, int error_number)
 {
     struct exchange *exchange = channel->exchange;
@@ -57,7 +57,7 @@ static void fail(struct channel *channel, mesh_status status, const char *reason
                                .reason = reason,
                                .error_number = error_number,
                                .unsent = exchange && exchange->sent == 0,
-                               .stale = channel->exchanges > 1 && !mesh__http1_reader_started(channel->reader) };
+                               .stale = channel->exchanges > 1 && status == MESH_RESET };
     mesh__channel_close(channel);
     if (exchange) {
         exchange->end_at = exchange->pool->group->loop->now;
@@ -153,9 +153,10 @@ static void lost(struct channel *channel, int error)
         mesh__channel_close(channel);
         return;
     }
+    bool started = mesh__http1_reader_started(channel->reader); /* before the reader is told of the end */
     if (error == 0 && mesh__http1_read_eof(channel->reader).ended)
         finish(channel, false);
-    else if (mesh__http1_reader_started(channel->reader))
+    else if (started)
         fail(channel, MESH_PARTIAL_RESPONSE, "the response is incomplete", -error);
     else
         fail(channel, MESH_RESET, error ? "the connection broke" : "the peer closed the connection", -error);
