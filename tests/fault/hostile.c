@@ -253,7 +253,10 @@ mesh_client *fault_client(const mesh_options *options, const char *settings, ...
     ck_assert_msg(mesh_config_parse(json, strlen(json), NULL, &config, &error) == MESH_OK, "%s",
                   mesh_error_text(error));
     mesh_client *client;
-    ck_assert_msg(mesh_client_open(config, options, &client, &error) == MESH_OK, "%s", mesh_error_text(error));
+    mesh_options one = MESH_OPTIONS_INIT;
+    one.shards = 1;
+    ck_assert_msg(mesh_client_open(config, options ? options : &one, &client, &error) == MESH_OK, "%s",
+                  mesh_error_text(error));
     mesh_config_free(config);
     free(members);
     free(json);

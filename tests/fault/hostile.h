@@ -40,7 +40,8 @@ void hostile_drain(struct hostile_connection *);     /* likewise, and reads all 
 
 #define HOSTILE_OK "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
-/* A client whose service "s" has these settings, JSON members with printf's conversions, and no backoff to speak of. */
+/* A client whose service "s" has these settings, JSON members with printf's conversions, and no backoff to speak of.
+ * Without options it has one shard, so that calls one after the other share a connection if they may. */
 __attribute__((format(printf, 2, 3))) mesh_client *fault_client(const mesh_options *options, const char *settings, ...);
 
 /* One call of "s" with this method and no body. */
