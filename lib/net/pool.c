@@ -61,13 +61,18 @@ static mesh_status status_of_errno(int error)
     case EAGAIN:
         return MESH_NO_DESCRIPTORS;
     case ECONNREFUSED:
+    case ECONNRESET:
     case ENOENT: /* a Unix socket that is not there */
         return MESH_CONNECT_REFUSED;
+    case ETIMEDOUT:
+        return MESH_CONNECT_TIMEOUT;
     case EACCES:
     case EPERM:
     case ENETUNREACH:
     case EHOSTUNREACH:
     case ENETDOWN:
+    case EHOSTDOWN:
+    case EAFNOSUPPORT:
         return MESH_CONNECT_UNREACHABLE;
     default:
         return MESH_SYSTEM;
