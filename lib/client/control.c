@@ -104,9 +104,10 @@ static bool start(struct control *control, struct config *config, const struct s
     mesh__list_push(&control->entries, &entry->link);
     entry->source = mesh__source_start(control->loop, control->dns, &policy->discover,
                                        client->options.seed ^ mesh__hash(mesh__view_of(policy->name)), &events, entry);
-    if (entry->source == NULL)
-        drop(control, entry);
-    return entry->source != NULL;
+    if (entry->source != NULL)
+        return true;
+    drop(control, entry);
+    return false;
 }
 
 static bool same_dns(const struct dns_config *a, const struct dns_config *b)
