@@ -81,7 +81,7 @@ static void report_json(const struct bench *bench, const struct options *options
     json_integer(&out, "connections", (int64_t)options->connections);
     json_integer(&out, "requests", (int64_t)bench->ended);
     json_integer(&out, "responses", (int64_t)bench->responses);
-    json_decimal(&out, "duration_s", (double)bench->elapsed_ns / 1e9);
+    json_decimal(&out, "duration_us", us(bench->elapsed_ns));
     json_decimal(&out, "rps", rate(bench));
     json_decimal(&out, "cpu_us", each(bench, bench->user_ns + bench->system_ns));
     json_decimal(&out, "cpu_user_us", each(bench, bench->user_ns));
@@ -94,6 +94,18 @@ static void report_json(const struct bench *bench, const struct options *options
     json_boolean(&out, "interrupted", bench->interrupted);
     json_close(&out, '}');
     printf("\n");
+}
+
+static void report_latency(const struct bench *bench)
+{
+    if (bench->latency.count == 0) {
+        printf("latency     none\n");
+        return;
+    }
+    printf("latency    ");
+    for (size_t i = 0; i < QUANTILES; i++)
+        printf(" %s %.1f us,", quantiles[i].name, us(histogram_quantile(&bench->latency, quantiles[i].permille)));
+    printf(" mean %.1f us, max %.1f us\n", mean(bench) / 1e3, us(bench->latency.most));
 }
 
 static void report_outcomes(const struct bench *bench)
@@ -128,10 +140,7 @@ void bench_report(const struct bench *bench, const struct options *options)
            (double)bench->elapsed_ns / 1e9, (unsigned long long)options->connections,
            bench->interrupted ? ", interrupted" : "");
     printf("rate        %.0f responses/s\n", rate(bench));
-    printf("latency    ");
-    for (size_t i = 0; i < QUANTILES; i++)
-        printf(" %s %.1f us,", quantiles[i].name, us(histogram_quantile(&bench->latency, quantiles[i].permille)));
-    printf(" mean %.1f us, max %.1f us\n", mean(bench) / 1e3, us(bench->latency.most));
+    report_latency(bench);
     printf("CPU         %.2f us a request (user %.2f, system %.2f)\n", each(bench, bench->user_ns + bench->system_ns),
            each(bench, bench->user_ns), each(bench, bench->system_ns));
     report_outcomes(bench);

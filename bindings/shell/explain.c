@@ -114,7 +114,7 @@ static void explain_endpoint(FILE *file, struct json endpoint)
     char address[128], state[32];
     double estimate = json_number(json_member(endpoint, "estimate_ms"), -1);
     double probe = json_number(json_member(endpoint, "next_probe_ms"), -1);
-    fprintf(file, "*   %s: weight %.0f, breaker %s, %.0f failures in a row",
+    fprintf(file, "*   %s: weight %.0f, breaker %s, failures in a row %.0f",
             json_text(json_member(endpoint, "address"), address, sizeof(address), "?"),
             json_number(json_member(endpoint, "weight"), 1),
             json_text(json_member(endpoint, "breaker"), state, sizeof(state), "?"),
@@ -145,7 +145,7 @@ static void explain_service(FILE *file, const char *name, struct json service)
 static void explain_budget(FILE *file, struct json service)
 {
     struct json counters = json_member(service, "counters");
-    fprintf(file, "* retry budget: %.0f left; %.0f retries made, %.0f denied%s\n",
+    fprintf(file, "* retry budget: %.0f left; retries made %.0f, denied %.0f%s\n",
             json_number(json_member(service, "retry_budget"), 0), json_number(json_member(counters, "retries"), 0),
             json_number(json_member(counters, "retries_denied"), 0),
             json_is_true(json_member(service, "panic")) ? "; in panic: too few endpoints are healthy" : "");
