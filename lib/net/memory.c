@@ -80,7 +80,7 @@ static void arrive(struct memory_connection *self, struct segment *segment)
 {
     if (segment->kind == SEGMENT_CONNECTED || segment->kind == SEGMENT_REFUSED) {
         self->status = segment->kind == SEGMENT_CONNECTED ? 0 : -ECONNREFUSED;
-        mesh__mem_free(self->loop->mem, segment);
+        mesh__mem_free(&mesh__mem_system, segment);
         if (self->status == 0)
             self->state = self->listener->peer->opened(self->listener->user, self);
     } else {
@@ -103,10 +103,12 @@ static void on_due(struct loop_timer *timer)
     notify_if_ready(self);
 }
 
+/* What is under way is the network's own memory, so that no lack of the client's loses it; without a timer of the
+ * client's loop the connection breaks. */
 static void come(struct memory_connection *self, enum segment_kind kind, const char *bytes, size_t size,
                  mesh_nanos delay)
 {
-    struct segment *segment = mesh__zalloc(self->loop->mem, sizeof(*segment) + size);
+    struct segment *segment = mesh__zalloc(&mesh__mem_system, sizeof(*segment) + size);
     if (segment == NULL)
         return; /* lost, as a packet may be */
     segment->kind = kind;
@@ -116,8 +118,10 @@ static void come(struct memory_connection *self, enum segment_kind kind, const c
     segment->due = mesh__nanos_max(self->last_due, mesh__nanos_add(self->loop->now, delay));
     self->last_due = segment->due;
     mesh__list_push(&self->coming, &segment->link);
-    if (self->timer.timer.place == 0)
-        (void)mesh__loop_timer_set(self->loop, &self->timer, segment->due);
+    if (self->timer.timer.place == 0 && !mesh__loop_timer_set(self->loop, &self->timer, segment->due)) {
+        self->status = -ENOMEM;
+        notify_if_ready(self);
+    }
 }
 
 void mesh__memory_send(struct memory_connection *self, const char *bytes, size_t size, mesh_nanos delay)
@@ -161,7 +165,7 @@ static ssize_t memory_read(struct stream *stream, void *bytes, size_t size)
     segment->used += part;
     if (segment->used == segment->size) {
         mesh__list_remove(&segment->link);
-        mesh__mem_free(self->loop->mem, segment);
+        mesh__mem_free(&mesh__mem_system, segment);
     }
     return (ssize_t)part;
 }
@@ -209,11 +213,11 @@ static bool memory_is_quiet(struct stream *stream)
     return self->status == 0 && mesh__list_empty(&self->arrived);
 }
 
-static void free_segments(struct memory_connection *self, struct list *segments)
+static void free_segments(struct list *segments)
 {
     struct list *node;
     while ((node = mesh__list_pop(segments)) != NULL)
-        mesh__mem_free(self->loop->mem, CONTAINER_OF(node, struct segment, link));
+        mesh__mem_free(&mesh__mem_system, CONTAINER_OF(node, struct segment, link));
 }
 
 static void memory_close(struct stream *stream)
@@ -221,8 +225,8 @@ static void memory_close(struct stream *stream)
     struct memory_connection *self = self_of(stream);
     mesh__loop_timer_cancel(self->loop, &self->timer);
     mesh__loop_cancel(&self->notice);
-    free_segments(self, &self->coming);
-    free_segments(self, &self->arrived);
+    free_segments(&self->coming);
+    free_segments(&self->arrived);
     if (self->state)
         self->listener->peer->closed(self->state, self);
     mesh__mem_free(self->loop->mem, self);
@@ -272,6 +276,10 @@ static int memory_connect(const struct world *world, struct loop *loop, const st
     self->listener = listener;
     if (mood != MEMORY_IGNORE)
         come(self, mood == MEMORY_ACCEPT ? SEGMENT_CONNECTED : SEGMENT_REFUSED, NULL, 0, delay);
+    if (self->status == -ENOMEM) {
+        memory_close(&self->stream);
+        return -ENOMEM;
+    }
     *out = &self->stream;
     return 0;
 }
