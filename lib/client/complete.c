@@ -60,7 +60,7 @@ static void describe(struct call *call)
     int32_t stop = result->attempt_count ? result->attempts[result->attempt_count - 1].stop : MESH_STOP_NONE;
     if (stop != MESH_STOP_NONE)
         mesh__buf_printf(&text, "; no further attempt: %s", mesh_stop_name(stop));
-    const char *copy = mesh__result_copy(result, mesh__view(text.data, text.size));
+    const char *copy = text.no_memory ? NULL : mesh__result_copy(result, mesh__view(text.data, text.size));
     result->message = copy ? copy : mesh_status_text(result->status);
     mesh__buf_fini(&text);
 }
