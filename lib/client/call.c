@@ -374,10 +374,13 @@ static void do_ask_retry(struct call *call, uint8_t attempt)
 
 static void do_arm(struct call *call, mesh_nanos at)
 {
-    /* Without memory for its place in the heap the call would have no deadline: then it has come. */
-    if (at == NANOS_NEVER)
+    if (at == NANOS_NEVER) {
         mesh__loop_timer_cancel(&call->shard->loop, &call->timer);
-    else if (!mesh__loop_timer_set(&call->shard->loop, &call->timer, at))
+        return;
+    }
+    /* Without memory for its place in the heap the call would have no deadline: it ends. */
+    call->no_timer = !mesh__loop_timer_set(&call->shard->loop, &call->timer, at);
+    if (call->no_timer)
         feed(call, &(struct machine_input){ .event = EVENT_CANCEL });
 }
 
@@ -417,7 +420,7 @@ static void carry_out(struct call *call, const struct effect *effect)
         break;
     case EFFECT_DONE:
         call->done = true;
-        call->result->status = effect->status;
+        call->result->status = call->no_timer && effect->status == MESH_CANCELLED ? MESH_NO_MEMORY : effect->status;
         break;
     }
 }
@@ -489,7 +492,7 @@ void mesh__call_start(struct call *call)
     call->timer.fire = on_timer;
     call->input_first = call->input_count = 0;
     call->started = true;
-    call->stepping = call->done = false;
+    call->stepping = call->done = call->no_timer = false;
     call->exchange = (struct exchange){ .events = &exchange_events };
     memset(call->attempts, 0, sizeof(call->attempts));
     call->pin = mesh__shard_pin(shard);

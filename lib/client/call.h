@@ -71,6 +71,7 @@ struct call {
     struct machine_input inputs[CALL_INPUTS];
     uint8_t input_first, input_count;
     bool started, stepping, done;
+    bool no_timer;  /* memory is out for the timer, which ends the call */
     uint8_t trying; /* the attempt that `exchange` is of */
     struct exchange exchange;
     struct buf head; /* the request's head; its memory stays with the slot */
