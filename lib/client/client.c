@@ -171,7 +171,7 @@ static int start(struct mesh_client *client)
         error = make_undriven_set(client);
     if (!error && !is_external(client) && has_callbacks(client)) {
         client->dispatcher = mesh__dispatcher_new(&client->mem, deliver, client);
-        error = client->dispatcher ? 0 : -EAGAIN;
+        error = client->dispatcher ? 0 : -errno;
     }
     if (!error)
         client->control = mesh__control_new(client, &error);

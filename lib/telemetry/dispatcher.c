@@ -6,6 +6,7 @@
 #include "net/thread.h"
 #include "net/world.h"
 
+#include <errno.h>
 #include <time.h>
 
 #define DELAY (100 * NANOS_MS)
@@ -68,29 +69,36 @@ static void *run(void *argument)
     return NULL;
 }
 
+static struct dispatcher *fail_with(struct dispatcher *dispatcher, const struct mem *mem, int error)
+{
+    mesh__mem_free(mem, dispatcher);
+    errno = error;
+    return NULL;
+}
+
 struct dispatcher *mesh__dispatcher_new(const struct mem *mem, void (*work)(void *user), void *user)
 {
     struct dispatcher *dispatcher = mesh__zalloc(mem, sizeof(*dispatcher));
     if (dispatcher == NULL)
-        return NULL;
+        return fail_with(NULL, mem, ENOMEM);
     dispatcher->mem = *mem;
     dispatcher->work = work;
     dispatcher->user = user;
     atomic_init(&dispatcher->wanted, IDLE);
-    if (pthread_mutex_init(&dispatcher->lock, NULL) != 0) {
-        mesh__mem_free(mem, dispatcher);
-        return NULL;
-    }
-    if (mesh__thread_condition(&dispatcher->changed) != 0) {
+    int error = pthread_mutex_init(&dispatcher->lock, NULL);
+    if (error)
+        return fail_with(dispatcher, mem, error);
+    error = -mesh__thread_condition(&dispatcher->changed);
+    if (error) {
         pthread_mutex_destroy(&dispatcher->lock);
-        mesh__mem_free(mem, dispatcher);
-        return NULL;
+        return fail_with(dispatcher, mem, error);
     }
     pthread_mutex_lock(&dispatcher->lock); /* the thread waits until `thread` is set */
-    int error = mesh__thread_start(&dispatcher->thread, run, dispatcher);
+    error = -mesh__thread_start(&dispatcher->thread, run, dispatcher);
     pthread_mutex_unlock(&dispatcher->lock);
     if (error) {
         release(dispatcher);
+        errno = error;
         return NULL;
     }
     return dispatcher;

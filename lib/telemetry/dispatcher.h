@@ -12,7 +12,7 @@
 
 struct dispatcher;
 
-/* Starts the thread; NULL when that fails. `work` is called with no lock held. */
+/* Starts the thread; NULL with errno set when that fails. `work` is called with no lock held. */
 struct dispatcher *mesh__dispatcher_new(const struct mem *, void (*work)(void *user), void *user);
 
 /* Any thread; cheap when a wake is pending already. */
