@@ -202,9 +202,10 @@ static void refuse_early_and_stay(struct hostile_connection *connection)
     hostile_await_end(connection);
 }
 
+/* Takes what comes, so that all of the body may have been sent when the answer is seen. */
 static void refuse_early_and_drain(struct hostile_connection *connection)
 {
-    (void)hostile_say(connection, "HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig");
+    (void)hostile_say(connection, "HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbig");
     hostile_drain(connection);
 }
 

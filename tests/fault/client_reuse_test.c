@@ -177,10 +177,9 @@ static void disturb_when_told(struct hostile_connection *connection)
 {
     if (!hostile_request(connection) || !hostile_say(connection, HOSTILE_OK))
         return;
-    if (connection->number == 0)
-        (void)hostile_say(connection, "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison");
-    else
-        (void)hostile_request(connection);
+    if (connection->number > 0)
+        return;
+    (void)hostile_say(connection, "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison");
     (void)sem_post(&said);
     hostile_await_end(connection);
 }
