@@ -53,8 +53,7 @@ static int64_t ns_of(struct timeval time)
 
 static bool may_start(const struct run *run, int64_t now)
 {
-    return run->bench.started < run->options->requests && now < run->stop_at && !stop_asked &&
-           run->bench.refused == NULL;
+    return run->bench.started < run->options->requests && now < run->stop_at && !stop_asked && !run->bench.refused;
 }
 
 /* Counts a call that has ended, and keeps or frees its result. */
@@ -69,8 +68,9 @@ static void end_call(struct run *run, mesh_result *result, int64_t took)
         bench->responses++;
         bench->by_status[status > 0 && status < BENCH_STATUSES ? status : 0]++;
         histogram_add(&bench->latency, took);
-    } else if (mesh_status_category(code) == MESH_CATEGORY_USAGE && bench->refused == NULL) {
-        bench->refused = result;
+    } else if (bench->failed == NULL) {
+        bench->failed = result;
+        bench->refused = mesh_status_category(code) == MESH_CATEGORY_USAGE;
         return;
     }
     mesh_result_free(result);
@@ -162,34 +162,21 @@ static void measure(struct run *run)
         fputs("\r\033[K", stderr);
 }
 
-/* The error that occurred most often. */
-static mesh_status commonest_error(const struct bench *bench)
-{
-    int best = MESH_OK;
-    for (int i = 1; i < BENCH_CODES; i++)
-        if (bench->by_code[i] > 0 && (best == MESH_OK || bench->by_code[i] > bench->by_code[best]))
-            best = i;
-    return best;
-}
-
 static int end_of(const struct run *run)
 {
     const struct bench *bench = &run->bench;
+    mesh_status status = mesh_result_code(bench->failed);
     if (bench->refused) {
-        mesh_status status = mesh_result_code(bench->refused);
-        complain("bench", "%s; %s", mesh_result_message(bench->refused), remedy_for(status));
+        complain("bench", "%s; %s", mesh_result_message(bench->failed), remedy_for(status));
         return exit_code_of(status);
     }
     bench_report(bench, run->options);
-    if (bench->interrupted)
-        return finish_output("bench", EXIT_INTERRUPTED);
-    if (bench_errors(bench) > 0) {
-        mesh_status status = commonest_error(bench);
-        complain("bench", "%llu of %llu calls ended without a response, most with %s: %s; %s",
-                 (unsigned long long)bench_errors(bench), (unsigned long long)bench->ended, mesh_status_name(status),
-                 mesh_status_text(status), remedy_for(status));
-        return finish_output("bench", EXIT_NO_RESPONSE);
-    }
+    if (bench->failed)
+        complain("bench", "%llu of %llu calls ended without a response; the first: %s; %s",
+                 (unsigned long long)bench_errors(bench), (unsigned long long)bench->ended,
+                 mesh_result_message(bench->failed), remedy_for(status));
+    if (bench->interrupted || bench->failed)
+        return finish_output("bench", bench->interrupted ? EXIT_INTERRUPTED : EXIT_NO_RESPONSE);
     uint64_t failing = 0;
     for (int i = 400; i < BENCH_STATUSES; i++)
         failing += bench->by_status[i];
@@ -223,7 +210,7 @@ static int fly(const struct options *options)
         code = end_of(run);
     }
     if (run) {
-        mesh_result_free(run->bench.refused);
+        mesh_result_free(run->bench.failed);
         mesh_client_free(run->client);
     }
     free(places);

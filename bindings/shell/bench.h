@@ -17,7 +17,8 @@ struct bench {
     int64_t elapsed_ns;         /* from before the first start until the last result */
     int64_t user_ns, system_ns; /* CPU time of the whole process meanwhile */
     mesh_counters counters;
-    mesh_result *refused; /* the first call that can never work, which ends the run; or NULL */
+    mesh_result *failed; /* the first call without a response; or NULL */
+    bool refused;        /* it can never work, which ended the run */
     bool interrupted;
 };
 

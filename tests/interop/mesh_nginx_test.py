@@ -96,6 +96,7 @@ def test_keep_alive():
 def good(what, running, seen):
     """No call was lost, whatever nginx did meanwhile."""
     tally.equal(what, (running.code, seen["errors_by_kind"], list(seen["statuses"])), (130, {}, ["200"]))
+    tally.equal(what, running.err, "")
     tally.check(seen["responses"] == seen["requests"] > 0, f"{what}: {seen}")
 
 

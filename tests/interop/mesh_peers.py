@@ -156,6 +156,7 @@ class Nginx:
         (self.folder / "told").chmod(0o777)
         self.told.settimeout(LONG)
         with listener(port) as sock:
+            sock.setblocking(False)  # nginx takes it as it is, and must never wait in accept()
             self.address = address(sock)
             self.port = sock.getsockname()[1]
             (self.folder / "nginx.conf").write_text(self.text(places, settings))
@@ -223,6 +224,7 @@ class Bench:
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
-        out, self.err = self.process.communicate(timeout=LONG)
+        out, err = self.process.communicate(timeout=LONG)
+        self.err = err.decode()
         self.code = self.process.returncode
         return json.loads(out)
