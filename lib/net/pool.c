@@ -246,7 +246,8 @@ void mesh__pool_dialed(struct channel *channel)
     pool->dialing--;
     COUNTER_ADD(pool->counters->connects, 1);
     channel->state = CHANNEL_IDLE;
-    if (is_good(channel))
+    /* Also of a retired pool: who waited for this connection came before. */
+    if (is_good(channel) || first_waiting(pool))
         offer(channel);
     else
         mesh__channel_close(channel);

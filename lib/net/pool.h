@@ -62,6 +62,9 @@ void mesh__pool_group_init(struct pool_group *, struct loop *, const struct pool
 /* Dials for starved exchanges as long as there are places: to be called when other shards may have given some back. */
 void mesh__pool_group_feed(struct pool_group *);
 
+/* Gives up one idle connection, if there is any: another shard needs its place. */
+void mesh__pool_group_yield(struct pool_group *);
+
 /* NULL when memory is out. */
 struct pool *mesh__pool_new(struct pool_group *, const struct address *, struct pool_counters *);
 
