@@ -75,6 +75,21 @@ static void enter(struct shard *shard)
     atomic_fetch_add(&shard->inside, 1);
 }
 
+/* Counts a call as live before it is posted, and only then looks whether the client is open: either a closing client
+ * sees the count and waits for the call, or the call sees that the client is closing. */
+static bool begin_call(struct shard *shard)
+{
+    enter(shard);
+    atomic_fetch_add(&shard->live_calls, 1);
+    return atomic_load(&shard->client->state) == CLIENT_OPEN;
+}
+
+/* The call was not posted. */
+static void abandon_call(struct shard *shard)
+{
+    atomic_fetch_sub(&shard->live_calls, 1);
+}
+
 static void exit_from(struct shard *shard)
 {
     struct mesh_client *client = shard->client;
@@ -104,13 +119,14 @@ mesh_status mesh_call(mesh_client *client, const char *service, const mesh_reque
     struct shard *shard = mesh__driver_choose(client);
     struct call *call;
     mesh_result *result = NULL;
-    enter(shard);
-    status = prepare(shard, service, request, true, &call, &result);
+    status = begin_call(shard) ? prepare(shard, service, request, true, &call, &result) : MESH_ECLOSED;
     if (status == MESH_OK) {
         attach_token(call);
         mesh__driver_run(call);
         result = call->result;
         mesh__shard_give_slot(call);
+    } else {
+        abandon_call(shard);
     }
     exit_from(shard);
     return give(result ? result : mesh__result_static(status), out);
@@ -127,14 +143,15 @@ mesh_status mesh_call_start(mesh_client *client, const char *service, const mesh
     struct shard *shard = mesh__driver_choose(client);
     struct call *call;
     mesh_result *result = NULL;
-    enter(shard);
-    status = prepare(shard, service, request, false, &call, &result);
+    status = begin_call(shard) ? prepare(shard, service, request, false, &call, &result) : MESH_ECLOSED;
     if (status == MESH_OK) {
         call->result->user = user;
         if (id)
             *id = mesh__call_id(call);
         attach_token(call);
         mesh__driver_start(call);
+    } else {
+        abandon_call(shard);
     }
     exit_from(shard);
     mesh__result_release(result);
@@ -161,6 +178,24 @@ static uint32_t take_completions(mesh_client *client, mesh_completion *completio
     return taken;
 }
 
+static mesh_status take_or_wait(mesh_client *client, mesh_completion *completions, uint32_t capacity,
+                                int64_t timeout_ns, uint32_t *count)
+{
+    mesh_nanos deadline = NANOS_NEVER;
+    if (timeout_ns >= 0)
+        deadline = mesh__nanos_add(client->world->now(client->world), timeout_ns);
+    bool ended, in_time;
+    do { /* again when another thread took what had come */
+        if (timeout_ns != 0)
+            mesh__driver_await_completion(client, deadline);
+        ended = atomic_load(&client->state) >= CLIENT_CLOSED;
+        *count = take_completions(client, completions, capacity);
+        in_time = timeout_ns < 0 || (timeout_ns > 0 && client->world->now(client->world) < deadline);
+    } while (*count == 0 && !ended && in_time);
+    mesh__driver_pass_on(client);
+    return *count > 0 ? MESH_OK : ended ? MESH_ECLOSED : MESH_DEADLINE;
+}
+
 mesh_status mesh_client_next(mesh_client *client, mesh_completion *completions, uint32_t capacity, int64_t timeout_ns,
                              uint32_t *count)
 {
@@ -174,12 +209,7 @@ mesh_status mesh_client_next(mesh_client *client, mesh_completion *completions, 
         atomic_load(&client->completions_count) == 0)
         return MESH_EREENTRY;
     enter(client->shards[0]);
-    if (timeout_ns != 0) {
-        mesh_nanos now = client->world->now(client->world);
-        mesh__driver_await_completion(client, timeout_ns < 0 ? NANOS_NEVER : mesh__nanos_add(now, timeout_ns));
-    }
-    *count = take_completions(client, completions, capacity);
-    bool ended = atomic_load(&client->state) >= CLIENT_CLOSED;
+    mesh_status status = take_or_wait(client, completions, capacity, timeout_ns, count);
     exit_from(client->shards[0]);
-    return *count > 0 ? MESH_OK : ended ? MESH_ECLOSED : MESH_DEADLINE;
+    return status;
 }

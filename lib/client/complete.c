@@ -173,9 +173,9 @@ static void unlink_all(struct call *call)
 static void tell(struct call *call)
 {
     struct shard *shard = call->shard;
-    atomic_fetch_sub(&shard->live_calls, 1);
     if (call->blocking) {
         bool asleep = !call->driven_here;
+        atomic_fetch_sub(&shard->live_calls, 1);
         atomic_store(&call->word, CALL_DONE); /* from here on the slot is the caller's */
         if (asleep)
             mesh__futex_wake(&call->word, 1);
@@ -234,7 +234,11 @@ void mesh__complete_flush(struct shard *shard)
     client->completions_last = last;
     pthread_mutex_unlock(&client->completions_lock);
     atomic_fetch_add(&client->completions_count, count);
+    /* They were live until they could be taken: a client that is being closed waits for them. */
+    atomic_fetch_sub(&shard->live_calls, count);
     mesh__driver_completed(client, shard);
+    if (atomic_load_explicit(&client->state, memory_order_relaxed) != CLIENT_OPEN)
+        mesh__driver_note_leave(client);
 }
 
 struct mesh_result *mesh__complete_take(struct mesh_client *client)

@@ -30,10 +30,12 @@ static void kick_if_asleep(struct shard *shard)
         mesh__loop_kick(&shard->loop);
 }
 
-static void wait_for_events(struct shard *shard, mesh_nanos timeout)
+/* `enough`: does this hold, once `asleep` is said, there is no wait (NULL: never). */
+static void wait_for_events(struct shard *shard, mesh_nanos timeout, bool (*enough)(struct mesh_client *))
 {
     atomic_store(&shard->asleep, true);
-    bool more = atomic_load(&shard->inbox) != NULL || atomic_load(&shard->feed_starved);
+    bool more =
+        atomic_load(&shard->inbox) != NULL || atomic_load(&shard->feed_starved) || (enough && enough(shard->client));
     mesh__shard_turn(shard, more ? 0 : timeout);
     atomic_store(&shard->asleep, false);
 }
@@ -111,7 +113,7 @@ static void drive_own(struct call *own)
         mesh__shard_prepare(shard);
         if (atomic_load(&own->word) == CALL_DONE)
             break;
-        wait_for_events(shard, NANOS_NEVER);
+        wait_for_events(shard, NANOS_NEVER, NULL);
     }
     leave(shard, false);
 }
@@ -181,7 +183,8 @@ static void drive_for_completion(struct shard *shard, mesh_nanos deadline)
         if (has_completion_or_ends(client) || atomic_load(&shard->live_calls) == 0 ||
             !mesh__list_empty(&shard->sleepers) || now >= deadline)
             break;
-        wait_for_events(shard, deadline == NANOS_NEVER ? NANOS_NEVER : deadline - now);
+        /* Another shard may complete a call just now: that kicks who is asleep only. */
+        wait_for_events(shard, deadline == NANOS_NEVER ? NANOS_NEVER : deadline - now, has_completion_or_ends);
     }
     atomic_fetch_and(&client->next_drivers, ~bit);
     leave(shard, false);
@@ -228,7 +231,29 @@ void mesh__driver_completed(struct mesh_client *client, struct shard *from)
         mesh__dispatcher_wake(client->dispatcher, true);
 }
 
+/* A driver in mesh_client_next() wakes nobody for what it takes itself; what it leaves is for the others that wait. */
+void mesh__driver_pass_on(struct mesh_client *client)
+{
+    if (atomic_load(&client->completions_count) == 0 || atomic_load(&client->completions_waiters) == 0)
+        return;
+    atomic_fetch_add(&client->completions_word, 1);
+    mesh__futex_wake(&client->completions_word, INT_MAX);
+    uint64_t drivers = atomic_load(&client->next_drivers);
+    for (uint32_t i = 0; i < client->shard_count; i++)
+        if (drivers & (UINT64_C(1) << (i % 64)))
+            kick_if_asleep(client->shards[i]);
+}
+
 /* ---- the others ---- */
+
+void mesh__driver_poke(struct shard *shard)
+{
+    bool external = shard->client->undriven_fd < 0;
+    if (!external && try_lock(shard))
+        leave(shard, false);
+    else
+        mesh__loop_kick(&shard->loop);
+}
 
 void mesh__driver_nudge(struct mesh_client *client)
 {
@@ -297,7 +322,7 @@ void mesh__driver_permanent(struct shard *shard)
         sched_yield(); /* only a caller who came before this thread had started */
     while (!atomic_load(&shard->client->stopping)) {
         mesh__shard_prepare(shard);
-        wait_for_events(shard, atomic_load(&shard->client->stopping) ? 0 : NANOS_NEVER);
+        wait_for_events(shard, atomic_load(&shard->client->stopping) ? 0 : NANOS_NEVER, NULL);
     }
     leave(shard, false);
 }

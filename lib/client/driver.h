@@ -36,8 +36,14 @@ void mesh__driver_await_completion(struct mesh_client *, mesh_nanos deadline);
 /* Completions have been queued by this shard's driver: wakes who waits for them. */
 void mesh__driver_completed(struct mesh_client *, struct shard *);
 
+/* A thread in mesh_client_next() has taken what it wanted: if there is more, the others that wait there are woken. */
+void mesh__driver_pass_on(struct mesh_client *);
+
 /* Has every shard look at the snapshot and its flags: undriven ones at once, here. */
 void mesh__driver_nudge(struct mesh_client *);
+
+/* Has another shard look at its flags: here and now if nobody drives it. Also from inside a turn of one's own shard. */
+void mesh__driver_poke(struct shard *);
 
 /* For control: one turn of an armed shard, if nobody drives it. */
 void mesh__driver_visit(struct shard *);

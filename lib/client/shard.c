@@ -94,8 +94,6 @@ struct call *mesh__shard_find(struct mesh_client *client, mesh_call_id id)
 void mesh__shard_post(struct call *call, uint32_t what)
 {
     struct shard *shard = call->shard;
-    if (what & POST_START)
-        atomic_fetch_add(&shard->live_calls, 1);
     if (atomic_fetch_or(&call->posted, what) != 0)
         return; /* it is in the inbox: whoever takes it out sees this too */
     struct call *head = atomic_load(&shard->inbox);
