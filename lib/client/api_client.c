@@ -90,9 +90,9 @@ mesh_status mesh_client_ready(mesh_client *client, const char *service, int64_t 
         mesh_nanos limit = mesh__nanos_min(100 * NANOS_MS, mesh__nanos_sub(deadline, now)); /* to notice a close */
         mesh__futex_wait(&client->version_word, word, limit);
     }
-    atomic_fetch_sub(&shard->inside, 1);
     if (atomic_load(&client->state) != CLIENT_OPEN)
-        mesh__driver_note_leave(client);
+        mesh__driver_note_leave(client); /* before the count falls: the client may be gone after that */
+    atomic_fetch_sub(&shard->inside, 1);
     return status;
 }
 

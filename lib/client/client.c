@@ -35,7 +35,7 @@ static void deliver(void *user)
     struct mesh_client *client = user;
     struct mesh_result *result;
     while (client->options.on_completion && atomic_load(&client->state) != CLIENT_FREEING &&
-           (result = mesh__complete_take(client)) != NULL) {
+           !atomic_load(&client->free_wanted) && (result = mesh__complete_take(client)) != NULL) {
         mesh_completion completion = MESH_COMPLETION_INIT;
         mesh__complete_fill(result, &completion);
         client->options.on_completion(&completion, client->options.user);
@@ -270,6 +270,7 @@ mesh_status mesh__client_open(const struct world *world, const mesh_config *conf
     client->mem = mem;
     client->world = world;
     client->undriven_fd = -1;
+    atomic_init(&client->close_at, NANOS_NEVER);
     (void)pthread_mutex_init(&client->publish, NULL); /* these cannot fail without attributes */
     (void)pthread_mutex_init(&client->completions_lock, NULL);
     mesh_status status = open_parts(client, config, options, error);
@@ -349,16 +350,19 @@ mesh_status mesh__client_process(mesh_client *client, uint32_t index)
     struct shard *shard = client->shards[index];
     atomic_fetch_add(&shard->inside, 1);
     bool driven = mesh__driver_process(shard);
+    bool free_now = false;
     if (driven) {
         close_on(client);
         /* One thread at a time delivers; callbacks may call anything that does not wait. */
         if (atomic_exchange(&client->delivering, true) == false) {
             client->deliverer = pthread_self();
             deliver(client);
+            free_now =
+                atomic_exchange(&client->free_wanted, false); /* by a callback of this thread, which then frees */
             atomic_store(&client->delivering, false);
         }
     }
-    bool free_now = atomic_fetch_sub(&shard->inside, 1) == 1 && atomic_load(&client->free_wanted);
+    atomic_fetch_sub(&shard->inside, 1); /* the client may be gone after that, unless it is for this thread to free */
     if (free_now)
         mesh__client_free(client);
     return driven ? MESH_OK : MESH_EREENTRY;
@@ -426,9 +430,7 @@ static void abandon(struct mesh_client *client)
     struct mem mem = client->mem;
     for (uint32_t i = 0; i < client->shard_count; i++)
         mesh__shard_abandon(client->shards[i]);
-    if (client->undriven_fd >= 0)
-        close(client->undriven_fd);
-    mesh__control_abandon(client->control);
+    mesh__control_abandon(client->control); /* which watches undriven_fd, and closes what it watches */
     mesh__dispatcher_forget(client->dispatcher);
     (void)munmap(client->fork_page, PAGE);
     mesh__mem_free(&mem, client->shards);

@@ -68,7 +68,7 @@ struct shard {
     alignas(CACHE_LINE) _Atomic uint32_t locked;
     _Atomic uint32_t inside;                          /* threads in a blocking function that uses this shard */
     alignas(CACHE_LINE) _Atomic(struct call *) inbox; /* newest first */
-    _Atomic uint32_t live_calls;                      /* posted and not yet completed */
+    _Atomic uint32_t live_calls;                      /* being posted, or posted and not yet completed */
     _Atomic bool asleep;                              /* the driver waits, or is about to: kick it */
     _Atomic bool armed;                               /* control watches the loop's descriptor */
     _Atomic bool feed_starved; /* a place among a service's connections was given back elsewhere */
@@ -133,7 +133,7 @@ struct mesh_client {
 
     /* External mode. */
     _Atomic bool delivering; /* a thread gives out completions: `deliverer` */
-    pthread_t deliverer;
+    _Atomic pthread_t deliverer;
     _Atomic bool free_wanted; /* by a callback: mesh_loop_process() frees at its end */
     _Atomic int64_t close_at;
 };
