@@ -483,7 +483,9 @@ static void begin(struct call *call)
     mesh__machine_init(&call->machine);
     mesh__list_push(&shard->calls, &call->link);
     COUNTER_ADD(mine(call)->calls, 1);
-    feed(call, &(struct machine_input){ .event = EVENT_START });
+    /* Cancelled before it was begun: nothing is sent. */
+    bool cancelled = atomic_load(&call->cancelled) == atomic_load(&call->generation);
+    feed(call, &(struct machine_input){ .event = cancelled ? EVENT_CANCEL : EVENT_START });
 }
 
 void mesh__call_start(struct call *call)
