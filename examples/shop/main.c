@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - one program, several parts: a process is a service of the shop, or the driver that starts and judges them.
+ */
+#include "service.h"
+
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(const char *folder);
+} parts[] = {
+    { "driver", driver_main },       { "order", order_main },       { "plain-order", plain_order_main },
+    { "inventory", inventory_main }, { "shipping", shipping_main },
+};
+
+int main(int count, char **arguments)
+{
+    if (count == 4 && strcmp(arguments[1], "payment") == 0)
+        return payment_main(arguments[2], arguments[3]);
+    for (size_t i = 0; count == 3 && i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (strcmp(arguments[1], parts[i].name) == 0)
+            return parts[i].run(arguments[2]);
+    }
+    (void)fprintf(stderr, "usage: shop driver FOLDER\n"
+                          "       shop order|plain-order|inventory|shipping FOLDER\n"
+                          "       shop payment FOLDER NAME\n"
+                          "examples/shop/run builds and starts everything; docs/guide/shop.md explains it.\n");
+    return 2;
+}

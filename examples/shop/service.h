@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service.h - what the shop's services have in common: each is a process that serves, may call others, and writes
+ * spans. */
+#ifndef SHOP_SERVICE_H
+#define SHOP_SERVICE_H
+
+#include <mesh/mesh.h>
+#include <stdio.h>
+
+enum { SHOP_PATH = 512, SHOP_ID = 32 };
+
+/* One service, as its handler sees it. */
+struct service {
+    const char *folder;  /* of this run: mesh.json, the ledger, and what the services write */
+    const char *name;    /* whose settings in mesh.json it serves by, as "payment-2" */
+    mesh_client *client; /* NULL for a service that calls nobody */
+    void *state;         /* the handler's own */
+};
+
+/* Serves as "servers"/NAME of FOLDER/mesh.json says, until SIGTERM, SIGINT or the end of standard input; says on
+ * standard output when it listens. With `calls` the service has a client for the services in the same mesh.json. The
+ * exit code of the process. */
+int service_run(struct service *service, mesh_handler handler, int calls);
+
+/* The last part of the request's path, which is the order's id. NULL when it cannot be one. */
+const char *service_order_id(const mesh_exchange *exchange);
+
+/* Answers with a line of text. */
+void service_reply(mesh_exchange *exchange, int32_t status, const char *text);
+
+/* Opens FOLDER/NAME for appending whole lines, from several threads and processes. NULL after a message. */
+FILE *service_open_log(const char *folder, const char *name);
+
+/* The parts that the program can play; each returns the exit code of its process. */
+int order_main(const char *folder);
+int plain_order_main(const char *folder);
+int inventory_main(const char *folder);
+int payment_main(const char *folder, const char *name);
+int shipping_main(const char *folder);
+int driver_main(const char *folder);
+
+#endif

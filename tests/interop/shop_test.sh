@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# shop_test.sh - the shop of examples/shop does what it promises, and leaves no process behind, however it ends.
+#
+# It takes a minute and a half of real time, so it runs once: with the tests that the sanitizer builds leave out.
+# label: structure
+# serial
+set -uo pipefail
+
+shop=${MESH_BUILD_DIR:?}/bin/shop
+folder=$(mktemp -d "${TMPDIR:-/tmp}/meshcall-shop-test.XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+passed=0
+failed=0
+
+# One check: $1 says what, the rest is a command.
+check()
+{
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $what"
+    fi
+}
+
+# Whether a process has this run's folder among its arguments. The pattern does not stand in those of grep, whose exit
+# code says nothing where processes come and go.
+any_left()
+{
+    [ -n "$(printf '%s' "$folder/$1" | grep -lsaF -f - /proc/[0-9]*/cmdline)" ]
+}
+
+# Waits until a command succeeds, for at most 20 s.
+until_true()
+{
+    local end=$((SECONDS + 20))
+    until "$@"; do
+        if [ "$SECONDS" -ge "$end" ]; then return 1; fi
+        read -rt 0.02 <> <(:) || true
+    done
+}
+
+none_left()
+{
+    ! any_left "$1"
+}
+
+# Starts the driver in a folder of its own, sends it signal $1 once orders are on their way, and takes its exit code.
+interrupt()
+{
+    mkdir "$folder/$1"
+    "$shop" driver "$folder/$1" &
+    local driver=$!
+    until_true test -s "$folder/$1/meshcall/attempts.log" || echo "no order reaches payment"
+    check "$1: the shop is there before" any_left "$1/meshcall"
+    kill -s "$1" "$driver"
+    wait "$driver"
+    check "$1: the exit code is $2" test $? -eq "$2"
+    check "$1: no process is left" until_true none_left "$1"
+} 2>/dev/null
+
+interrupt INT 130
+interrupt TERM 143
+interrupt KILL 137
+
+mkdir "$folder/whole"
+"$shop" driver "$folder/whole" | tee "$folder/output"
+code=${PIPESTATUS[0]}
+passed=$((passed + $(grep -c '^PASS ' "$folder/output")))
+failed=$((failed + $(grep -c '^FAIL ' "$folder/output")))
+check 'every line of the judgement is there' test "$(grep -cE '^(PASS|FAIL) ' "$folder/output")" -eq 13
+check 'the exit code says whether a line failed' \
+    test "$((code != 0))" -eq "$(($(grep -c '^FAIL ' "$folder/output") > 0))"
+check 'no process is left' none_left whole
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
