@@ -272,7 +272,7 @@ static const struct exchange_events talk_events = {
 };
 
 /* Begins an exchange in a pool. */
-static void ask(struct talk *talk, int pool, const char *body)
+static inline void ask(struct talk *talk, int pool, const char *body)
 {
     talk->exchange = (struct exchange){
         .events = &talk_events, .head = VIEW_LITERAL(HEAD), .body = mesh__view_of(body), .limits = { 65536, 100, 65536 }
