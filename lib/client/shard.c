@@ -284,7 +284,14 @@ static void give_pending(void *user)
     mesh__live_give(&mine->live->pending);
 }
 
-static const struct pool_hooks hooks = { take_connection, give_connection, take_pending, give_pending };
+static bool wanted_elsewhere(void *user)
+{
+    const struct service_shard *mine = user;
+    return (atomic_load_explicit(&mine->live->starved, memory_order_relaxed) & ~bit_of(mine)) != 0;
+}
+
+static const struct pool_hooks hooks = { take_connection, give_connection, take_pending, give_pending,
+                                         wanted_elsewhere };
 
 static struct pool_group *group_of(struct shard *shard, const struct service *service)
 {

@@ -236,6 +236,12 @@ static void offer(struct channel *channel)
         mesh__channel_begin(channel, exchange);
         return;
     }
+    const struct pool_hooks *hooks = pool->group->hooks;
+    if (mesh__list_empty(&pool->group->starved) && hooks->wanted_elsewhere &&
+        hooks->wanted_elsewhere(pool->group->user)) {
+        mesh__channel_close(channel); /* its place is worth more than the connection */
+        return;
+    }
     go_idle(channel);
     mesh__pool_group_feed(pool->group);
 }

@@ -32,6 +32,7 @@ struct pool_hooks {
     void (*give_connection)(void *user);
     bool (*take_pending)(void *user);
     void (*give_pending)(void *user);
+    bool (*wanted_elsewhere)(void *user); /* other groups wait for a place; NULL: never */
 };
 
 struct pool_group {

@@ -381,9 +381,10 @@ mesh_result *harness_get(struct harness *harness, const char *path)
 void harness_until(struct harness *harness, bool (*condition)(void *), void *user)
 {
     while (!condition(user)) {
-        if (is_inline(harness) && harness->cell.driver == DRIVER_EXTERNAL)
+        if (is_inline(harness) && harness->cell.driver == DRIVER_EXTERNAL) {
             poll_loops(harness, 0, mesh_client_loops(harness->client), NANOS_MS);
-        else if (is_inline(harness))
+            (void)take_some(harness, 8, 0);
+        } else if (is_inline(harness))
             (void)take_some(harness, 4, NANOS_MS);
         else
             sched_yield();
