@@ -40,7 +40,7 @@ struct attempt {
 
 /* When things were done to payment, of CLOCK_MONOTONIC. */
 struct events {
-    int64_t slowed, killed, back, moved, retired;
+    int64_t slowed, killed, back, moved;
 };
 
 struct round {

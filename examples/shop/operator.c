@@ -51,7 +51,6 @@ static void move_one(struct round *round)
     (void)files_list_payment(round, listed, sizeof(listed) / sizeof(listed[0]));
     round->events.moved = now_ns();
     sleep_until(round->events.moved + 2 * SECONDS);
-    round->events.retired = now_ns();
     process_stop("payment-3", SIGTERM);
 }
 
