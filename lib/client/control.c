@@ -22,6 +22,7 @@ struct entry {
     struct config *config; /* a reference: the source borrows from it */
     const struct service_config *policy;
     struct source *source;
+    struct loop_timer again; /* set while what the source told could not be published */
 };
 
 struct control {
@@ -52,8 +53,11 @@ static void on_update(void *user, mesh_status status, const struct endpoint_conf
     else
         mesh__outbox_log(client->outbox, MESH_LOG_WARN, "%s: %s: %s", name, mesh_status_name(status),
                          detail ? detail : mesh_status_text(status));
-    if (mesh__snapshot_update(client, name, status, endpoints, count, detail) != MESH_OK)
+    if (mesh__snapshot_update(client, name, status, endpoints, count, detail) != MESH_OK) {
+        struct loop *loop = entry->control->loop;
         mesh__outbox_log(client->outbox, MESH_LOG_ERROR, "%s: memory ran out; the old endpoints stay", name);
+        (void)mesh__loop_timer_set(loop, &entry->again, mesh__nanos_add(loop->now, VISIT_PERIOD)); /* or never */
+    }
     mesh__driver_nudge(client);
 }
 
@@ -66,6 +70,7 @@ static void on_source_log(void *user, int32_t level, const char *line)
 static void drop(struct control *control, struct entry *entry)
 {
     mesh__source_stop(entry->source);
+    mesh__loop_timer_cancel(control->loop, &entry->again);
     mesh__list_remove(&entry->link);
     mesh__config_unref(entry->config);
     mesh__mem_free(&control->client->mem, entry);
@@ -90,6 +95,8 @@ static struct entry *find(struct control *control, const struct service_config *
     return NULL;
 }
 
+static void on_again(struct loop_timer *timer);
+
 static bool start(struct control *control, struct config *config, const struct service_config *policy)
 {
     static const struct source_events events = { on_update, on_source_log };
@@ -100,6 +107,7 @@ static bool start(struct control *control, struct config *config, const struct s
     entry->control = control;
     entry->config = config;
     entry->policy = policy;
+    entry->again.fire = on_again;
     mesh__config_ref(config);
     mesh__list_push(&control->entries, &entry->link);
     entry->source = mesh__source_start(control->loop, control->dns, &policy->discover,
@@ -108,6 +116,20 @@ static bool start(struct control *control, struct config *config, const struct s
         return true;
     drop(control, entry);
     return false;
+}
+
+/* A source tells only what is new to it: one that starts afresh tells again. */
+static void on_again(struct loop_timer *timer)
+{
+    struct entry *entry = CONTAINER_OF(timer, struct entry, again);
+    struct control *control = entry->control;
+    struct config *config = entry->config;
+    const struct service_config *policy = entry->policy;
+    mesh__config_ref(config);
+    drop(control, entry);
+    if (!start(control, config, policy))
+        atomic_store(&control->changed, true);
+    mesh__config_unref(config);
 }
 
 static bool same_dns(const struct dns_config *a, const struct dns_config *b)
