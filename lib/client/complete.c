@@ -147,8 +147,8 @@ static void send_call_span(struct call *call)
 static void take_reasons(struct call *call)
 {
     for (uint8_t i = 0; i < call->result->attempt_count; i++) {
-        call->result->attempts[i].retry = call->machine.attempts[i].retry;
-        call->result->attempts[i].stop = call->machine.attempts[i].stop;
+        call->result->attempts[i].retry = (int32_t)call->machine.attempts[i].retry;
+        call->result->attempts[i].stop = (int32_t)call->machine.attempts[i].stop;
     }
 }
 
