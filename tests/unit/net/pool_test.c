@@ -275,6 +275,28 @@ START_TEST(dials_that_fail_at_once_while_room_is_made)
 }
 END_TEST
 
+START_TEST(a_place_that_others_want_is_given_up)
+{
+    struct talk first = { 0 }, second = { 0 };
+    scene.connections_max = 1;
+    scene.wanted_elsewhere = true;
+    ask(&first, 0, "");
+    ask(&second, 0, "");
+    pass(NANOS_MS);
+    ck_assert_uint_eq(scene.connections, 1); /* not while an exchange waits for this very connection */
+    pass(NANOS_MS);
+    ck_assert_str_eq(first.story, "rshbe");
+    ck_assert_str_eq(second.story, "rshbe");
+    ck_assert_uint_eq(scene.connections, 0);
+    scene.wanted_elsewhere = false;
+    ck_assert(!one(0));
+    ck_assert_uint_eq(scene.connections, 1);
+    mesh__pool_group_yield(&scene.group);
+    mesh__pool_group_yield(&scene.group);
+    ck_assert_uint_eq(scene.connections, 0);
+}
+END_TEST
+
 START_TEST(more_than_max_pending_are_turned_away)
 {
     struct talk talks[3] = { 0 };
@@ -362,6 +384,7 @@ int main(void)
         a_starved_exchange_takes_the_place_of_one_that_ends,
         a_place_from_elsewhere_feeds_the_starved,
         dials_that_fail_at_once_while_room_is_made,
+        a_place_that_others_want_is_given_up,
         more_than_max_pending_are_turned_away,
         cancelled_while_it_waits,
         a_retired_pool_closes_as_it_becomes_idle,

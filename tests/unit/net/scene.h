@@ -35,6 +35,7 @@ static struct {
     struct pool *pools[2];                 /* "10.0.0.1:80" and "10.0.0.2:80" */
     uint32_t connections, connections_max; /* places taken */
     uint32_t pending, pending_max;
+    bool wanted_elsewhere;
     struct line lines[LINES];
     uint32_t line_count;
     const char *answer;   /* to each head that comes; NULL: none */
@@ -81,8 +82,17 @@ static void scene_give_pending(void *user)
     scene.pending--;
 }
 
-static const struct pool_hooks scene_hooks = { scene_take_connection, scene_give_connection, scene_take_pending,
-                                               scene_give_pending };
+static bool scene_wanted_elsewhere(void *user)
+{
+    (void)user;
+    return scene.wanted_elsewhere;
+}
+
+static const struct pool_hooks scene_hooks = { .take_connection = scene_take_connection,
+                                               .give_connection = scene_give_connection,
+                                               .take_pending = scene_take_pending,
+                                               .give_pending = scene_give_pending,
+                                               .wanted_elsewhere = scene_wanted_elsewhere };
 
 static void *line_opened(void *user, struct memory_connection *connection)
 {
