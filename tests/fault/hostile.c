@@ -4,8 +4,10 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -90,13 +92,18 @@ static bool take_in(struct hostile *peer, int fd)
 static void *run_listener(void *argument)
 {
     struct hostile *peer = argument;
-    int fd;
-    while ((fd = accept4(peer->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-        if (!take_in(peer, fd)) {
-            close(fd);
-            break;
+    for (;;) {
+        int fd = accept4(peer->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0 && errno == EMFILE) {
+            sched_yield(); /* a test has taken all descriptors, for a while */
+            continue;
         }
-    return NULL;
+        if (fd >= 0 && take_in(peer, fd))
+            continue;
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
 }
 
 struct hostile *hostile_start(hostile_script script, void *user)
