@@ -235,6 +235,8 @@ static void visit_due(struct control *control)
     if (!atomic_load(&control->connections) || control->next_visit > now)
         return;
     control->next_visit = now + VISIT_PERIOD;
+    /* Cleared before the shards are read: who leaves one with its first connection meanwhile says so again. */
+    atomic_store(&control->connections, false);
     bool any = false;
     for (uint32_t i = 0; i < client->shard_count; i++) {
         struct shard *shard = client->shards[i];
@@ -246,8 +248,8 @@ static void visit_due(struct control *control)
             atomic_store(&shard->driven, false);
         }
     }
-    if (!any)
-        atomic_store(&control->connections, false);
+    if (any)
+        atomic_store(&control->connections, true);
 }
 
 /* When to look at the shards again. Whoever arms one meanwhile compares with what is stored here: first NEVER, so that
