@@ -112,7 +112,7 @@ void harness_use_callback(struct harness *harness)
     harness->options.on_completion = on_completion;
 }
 
-/* Takes what there is; false when there will be no more. */
+/* Takes up to `capacity` completions, at most 8; false when there will be no more. */
 static bool take_some(struct harness *harness, uint32_t capacity, int64_t timeout)
 {
     mesh_completion completions[8];
@@ -126,6 +126,17 @@ static bool take_some(struct harness *harness, uint32_t capacity, int64_t timeou
     if (status != MESH_OK && status != MESH_ECLOSED && (status != MESH_DEADLINE || timeout < 0))
         harness_fail(harness, __FILE__, __LINE__, "mesh_client_next: %s", mesh_status_name(status));
     return status == MESH_OK || status == MESH_DEADLINE;
+}
+
+/* Takes all that there is now: an external client's descriptor tells of events, not of what can be taken already. */
+static bool take_all(struct harness *harness)
+{
+    mesh_completion completion = MESH_COMPLETION_INIT;
+    uint32_t count;
+    mesh_status status;
+    while ((status = mesh_client_next(harness->client, &completion, 1, 0, &count)) == MESH_OK)
+        harness_take(&completion);
+    return status == MESH_DEADLINE;
 }
 
 /* Waits for the loops and processes them once. */
@@ -150,7 +161,7 @@ static bool pump_inline(struct harness *harness)
     if (harness->cell.driver != DRIVER_EXTERNAL)
         return take_some(harness, 4, -1);
     poll_loops(harness, 0, mesh_client_loops(harness->client), -1);
-    return take_some(harness, 4, 0);
+    return take_all(harness);
 }
 
 static bool is_inline(const struct harness *harness)
@@ -172,7 +183,7 @@ static void *run_pump(void *argument)
     while (more) {
         if (harness->cell.driver == DRIVER_EXTERNAL) {
             poll_loops(harness, pump.index, 1, -1);
-            more = take_some(harness, 8, 0);
+            more = take_all(harness);
         } else {
             more = take_some(harness, pump.index == 0 ? 1 : 8, -1);
         }
@@ -331,11 +342,14 @@ mesh_result *harness_wait(struct ticket *ticket)
 {
     struct harness *harness = ticket->harness;
     if (ticket->started == MESH_OK && is_inline(harness)) {
-        while (sem_trywait(&ticket->done) != 0)
-            if (!pump_inline(harness)) {
+        bool more = true;
+        while (sem_trywait(&ticket->done) != 0) {
+            if (!more) {
                 harness_fail(harness, __FILE__, __LINE__, "no more completions, and a call has not completed");
                 break;
             }
+            more = pump_inline(harness);
+        }
     } else if (ticket->started == MESH_OK) {
         while (sem_wait(&ticket->done) != 0)
             ;
@@ -383,7 +397,7 @@ void harness_until(struct harness *harness, bool (*condition)(void *), void *use
     while (!condition(user)) {
         if (is_inline(harness) && harness->cell.driver == DRIVER_EXTERNAL) {
             poll_loops(harness, 0, mesh_client_loops(harness->client), NANOS_MS);
-            (void)take_some(harness, 8, 0);
+            (void)take_all(harness);
         } else if (is_inline(harness))
             (void)take_some(harness, 4, NANOS_MS);
         else

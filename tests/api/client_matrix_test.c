@@ -83,6 +83,8 @@ END_TEST
 
 /* ---- the matrix ---- */
 
+static char numbers[ROWS_MAX * CELLS][12]; /* the names of the cases, which libcheck keeps by pointer */
+
 static void add_cells(Suite *suite, const char *only_row, const char *only_cell)
 {
     for (int i = 0; i < row_count * CELLS; i++) {
@@ -93,8 +95,8 @@ static void add_cells(Suite *suite, const char *only_row, const char *only_cell)
         if (not_applicable(rows[i / CELLS], i % CELLS) || (only_row && strcmp(only_row, rows[i / CELLS]->name) != 0) ||
             (only_cell && strcmp(only_cell, name) != 0))
             continue;
-        (void)snprintf(name, sizeof(name), "%d", i); /* libcheck keeps the pointer */
-        TCase *tcase = tcase_create(strdup(name));
+        (void)snprintf(numbers[i], sizeof(numbers[i]), "%d", i);
+        TCase *tcase = tcase_create(numbers[i]);
         tcase_set_timeout(tcase, 10);
         tcase_add_loop_test(tcase, row_in_cell, i, i + 1);
         suite_add_tcase(suite, tcase);

@@ -34,25 +34,29 @@ static void keep_alive(struct harness *harness)
 
 struct closing {
     struct harness *harness;
+    int endpoint;
 };
 
-static bool all_closed(void *user)
+static bool is_closed(void *user)
 {
     const struct closing *closing = user;
-    return script_open_now(closing->harness->script, 0) == 0;
+    return script_open_now(closing->harness->script, closing->endpoint) == 0;
 }
 
 /* A connection that the peer has closed is found out before it is used, or the call is repeated on another. */
 static void stale_connection(struct harness *harness)
 {
-    harness_open(harness, "{'test': {'endpoints': ['@0']}}");
+    harness_open(harness, TEST_SERVICE);
     for (int i = 0; i < 3; i++) {
-        mesh_result *result = harness_get(harness, "/stale");
+        mesh_request request = request_of("GET", "/stale", NULL);
+        request.endpoint = harness->endpoints[i];
+        mesh_result *result = harness_call(harness, "test", &request);
         EXPECT_RESULT(harness, result, MESH_OK, 200);
         mesh_result_free(result);
-        if (harness->peer)
-            harness_until(harness, all_closed, &(struct closing){ harness });
-        mesh_request request = request_of("POST", "/echo", "body");
+        if (harness->peer) /* in memory it is the client that closes */
+            harness_until(harness, is_closed, &(struct closing){ harness, i });
+        request = request_of("POST", "/echo", "body");
+        request.endpoint = harness->endpoints[i];
         result = harness_call(harness, "test", &request);
         EXPECT_RESULT(harness, result, MESH_OK, 200);
         EXPECT_INT(harness, mesh_result_attempt_count(result), 1);
