@@ -119,6 +119,8 @@ bool mesh__shard_drain(struct shard *shard)
 {
     struct call *newest = atomic_exchange(&shard->inbox, NULL), *oldest = NULL;
     bool any = newest != NULL;
+    if (any)
+        mesh__loop_refresh(&shard->loop); /* no call began after `now` */
     while (newest) {
         struct call *next = newest->inbox_next;
         newest->inbox_next = oldest;
