@@ -174,6 +174,9 @@ static void statuses(struct harness *harness, int thread)
         EXPECT_INT(harness, attempt.http_status, rows[i]);
         EXPECT_INT(harness, attempt.status, MESH_OK);
         EXPECT_INT(harness, attempt.stop, MESH_STOP_NONE);
+        EXPECT(harness, attempt.start_ns >= 0 && attempt.start_ns <= mesh_result_duration_ns(result),
+               "an attempt from %lld ns on in a call of %lld ns", (long long)attempt.start_ns,
+               (long long)mesh_result_duration_ns(result));
         mesh_result_free(result);
     }
 }

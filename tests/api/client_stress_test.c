@@ -10,7 +10,7 @@
 #include <check.h>
 
 #define THREADS 32
-#define ROUNDS (UNDER_TSAN ? 12 : 60)
+#define ROUNDS (UNDER_TSAN ? 50 : 100)
 #define TAKERS 4
 
 struct stress {
