@@ -37,6 +37,20 @@ extern "C" {
     X(RESET, 80, RESET, 1, "UC", "the connection closed before a response")                                            \
     X(PARTIAL_RESPONSE, 81, RESET, 1, "UC", "the connection closed in the middle of the response")                     \
     X(REFUSED, 82, RESET, 1, "UR", "the peer refused the request before processing it")                                \
+    X(TLS_EXPIRED, 90, TLS, 0, "UF", "the peer's certificate has expired")                                             \
+    X(TLS_NOT_YET_VALID, 91, TLS, 0, "UF", "the peer's certificate is not valid yet")                                  \
+    X(TLS_UNKNOWN_AUTHORITY, 92, TLS, 0, "UF", "the peer's certificate comes from no authority that is trusted")       \
+    X(TLS_WRONG_ID, 93, TLS, 0, "UF", "the peer is not one of the expected peers")                                     \
+    X(TLS_WRONG_TRUST_DOMAIN, 94, TLS, 0, "UF", "the peer's trust domain is not trusted")                              \
+    X(TLS_WRONG_NAME, 95, TLS, 0, "UF", "the peer's certificate is for another name")                                  \
+    X(TLS_BAD_CERTIFICATE, 96, TLS, 0, "UF", "the peer's certificate breaks a rule")                                   \
+    X(TLS_REVOKED, 97, TLS, 0, "UF", "the peer's certificate was revoked")                                             \
+    X(TLS_NO_CERTIFICATE, 98, TLS, 0, "UF", "the peer showed no certificate")                                          \
+    X(TLS_REFUSED_BY_PEER, 99, TLS, 0, "UF", "the peer refused the handshake")                                         \
+    X(TLS_PROTOCOL, 100, TLS, 0, "UF", "the TLS handshake failed")                                                     \
+    X(TLS_TIMEOUT, 101, TLS, 1, "UF", "the TLS handshake took too long")                                               \
+    X(TLS_NO_IDENTITY, 102, TLS, 1, "UF", "this program has no certificate or trust to shake hands with")              \
+    X(DENIED, 105, DENIED, 0, "UAEX", "a policy forbids it")                                                           \
     X(PROTOCOL, 110, PROTOCOL, 0, "UPE", "the peer broke the protocol")                                                \
     X(NO_MEMORY, 120, RESOURCE, 1, "-", "memory ran out")                                                              \
     X(NO_DESCRIPTORS, 121, RESOURCE, 1, "-", "file descriptors or ports ran out")                                      \
