@@ -5,6 +5,7 @@
 #include "net/pool.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* So much is read for one connection before the others get their turn. */
 #define READS_PER_STEP 16
@@ -208,23 +209,70 @@ static void read_on(struct channel *channel)
         mesh__loop_post(loop_of(channel), &channel->again);
 }
 
+/* NULL when the policy of this side lets it talk to the peer; else the words for why not. */
+static const char *forbidden(const struct channel *channel, const struct tls_report *report, char *space, size_t size)
+{
+    const struct access_policy *access = channel->pool->group->security.access;
+    if (access == NULL)
+        return NULL;
+    struct spiffe_id id = { 0 };
+    struct access_request request = { .port = mesh__address_port(&channel->pool->address) };
+    if (report && report->peer_id[0] && mesh__spiffe_parse(mesh__view_of(report->peer_id), &id) == NULL) {
+        request.peer_id = id.text;
+        request.trust_domain = id.trust_domain;
+        request.namespace_name = mesh__spiffe_namespace(&id);
+    }
+    struct access_decision decision = mesh__authorize(access, &request);
+    if (decision.allowed)
+        return NULL;
+    (void)snprintf(space, size, "%s%s%s", report && report->peer_id[0] ? report->peer_id : "a peer without an id",
+                   decision.rule ? " is denied by the rule " : " is allowed by no rule",
+                   decision.rule ? decision.rule : "");
+    return space;
+}
+
+static mesh_status status_of_connect(int error)
+{
+    return error == -ECONNREFUSED || error == -ECONNRESET || error == -ENOENT ? MESH_CONNECT_REFUSED
+           : error == -ETIMEDOUT                                              ? MESH_CONNECT_TIMEOUT
+           : error == -ENOMEM                                                 ? MESH_NO_MEMORY
+                                                                              : MESH_CONNECT_UNREACHABLE;
+}
+
+/* The stream is up: may this connection be used? */
+static void connected(struct channel *channel)
+{
+    mesh_nanos took;
+    char words[SPIFFE_ID_MAX + 128];
+    const struct tls_report *report = mesh__channel_tls(channel, &took);
+    const char *why = forbidden(channel, report, words, sizeof(words));
+    if (why) {
+        mesh__pool_dial_failed(channel, MESH_DENIED, why, 0);
+        return;
+    }
+    mesh__stream_arm(channel->stream, LOOP_READ);
+    mesh__pool_dialed(channel);
+}
+
 static void connect_on(struct channel *channel)
 {
-    int error = channel->stream->ops->connected(channel->stream);
+    struct stream *stream = channel->stream;
+    int error = stream->ops->connected(stream);
+    struct tls_state tls;
+    bool secured = mesh__tls_stream_state(stream, &tls);
     if (error == -EINPROGRESS) {
-        mesh__stream_arm(channel->stream, LOOP_WRITE);
+        if (secured && tls.shaking)
+            mesh__loop_timer_cancel(loop_of(channel), &channel->timer); /* the handshake has a timer of its own */
+        mesh__stream_arm(stream, LOOP_WRITE);
         return;
     }
     mesh__loop_timer_cancel(loop_of(channel), &channel->timer);
-    if (error == 0) {
-        mesh__stream_arm(channel->stream, LOOP_READ);
-        mesh__pool_dialed(channel);
-        return;
-    }
-    mesh_status status = error == -ECONNREFUSED || error == -ECONNRESET || error == -ENOENT ? MESH_CONNECT_REFUSED
-                         : error == -ETIMEDOUT                                              ? MESH_CONNECT_TIMEOUT
-                                                                                            : MESH_CONNECT_UNREACHABLE;
-    mesh__pool_dial_failed(channel, status, -error);
+    if (error == 0)
+        connected(channel);
+    else if (secured && tls.status != MESH_OK)
+        mesh__pool_dial_failed(channel, tls.status, tls.words && tls.words[0] ? tls.words : NULL, 0);
+    else
+        mesh__pool_dial_failed(channel, status_of_connect(error), NULL, -error);
 }
 
 static void step(struct channel *channel, uint32_t events)
@@ -263,7 +311,7 @@ static void on_timer(struct loop_timer *timer)
     struct loop *loop = loop_of(channel);
     if (channel->state == CHANNEL_DIALING) {
         channel->stepping = true;
-        mesh__pool_dial_failed(channel, MESH_CONNECT_TIMEOUT, 0);
+        mesh__pool_dial_failed(channel, MESH_CONNECT_TIMEOUT, NULL, 0);
         channel->stepping = false;
         if (channel->state == CHANNEL_CLOSED)
             destroy(channel);
@@ -272,6 +320,37 @@ static void on_timer(struct loop_timer *timer)
         if (due <= loop->now || !mesh__loop_timer_set(loop, &channel->timer, due))
             mesh__channel_close(channel);
     }
+}
+
+const struct tls_report *mesh__channel_tls(const struct channel *channel, mesh_nanos *took)
+{
+    struct tls_state tls;
+    if (!mesh__tls_stream_state(channel->stream, &tls))
+        return NULL;
+    *took = tls.took;
+    return tls.report;
+}
+
+/* The stream, with TLS over it where the group says so. */
+static int connect_stream(struct channel *channel, const struct address *address)
+{
+    const struct pool_group *group = channel->pool->group;
+    struct loop *loop = group->loop;
+    struct stream *below;
+    int error = loop->world->connect(loop->world, loop, address, &below);
+    if (error)
+        return error;
+    if (group->security.spec == NULL) {
+        channel->stream = below;
+        return 0;
+    }
+    channel->spec = group->security.spec;
+    struct tls_plan plan = { .desk = group->desk,
+                             .spec = channel->spec,
+                             .side = TLS_CLIENT,
+                             .peer = address->text,
+                             .timeout = group->security.handshake_timeout };
+    return mesh__tls_stream_new(&plan, below, &channel->stream);
 }
 
 int mesh__channel_dial(struct pool *pool, const struct address *address, mesh_nanos timeout, struct channel **out)
@@ -287,7 +366,7 @@ int mesh__channel_dial(struct pool *pool, const struct address *address, mesh_na
     channel->opened_at = loop->now;
     channel->idle_limit = pool->group->policy.idle_timeout;
     channel->reader = mesh__http1_reader_new(loop->mem, HTTP1_RESPONSES, &reader_events, channel);
-    int error = channel->reader ? loop->world->connect(loop->world, loop, address, &channel->stream) : -ENOMEM;
+    int error = channel->reader ? connect_stream(channel, address) : -ENOMEM;
     if (!error && !mesh__loop_timer_set(loop, &channel->timer, mesh__nanos_add(loop->now, timeout)))
         error = -ENOMEM;
     if (error) {

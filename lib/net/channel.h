@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* channel.h - a connection: a byte stream under an HTTP/1.1 codec, carrying one exchange at a time.
+/* channel.h - a connection: a byte stream, plain or TLS, under an HTTP/1.1 codec, carrying one exchange at a time.
  *
- * States: DIALING (the stream is connecting), IDLE (in its pool), BUSY (an exchange is on it), CLOSED (waits for the
- * end of the step that closed it, then is freed). A channel belongs to a pool (pool.h), lives on one loop, and counts
- * as one of its service's connections from dial to close. An exchange leaves its channel before it is told its end or
- * failure. */
+ * States: DIALING (the stream is connecting or shaking hands), IDLE (in its pool), BUSY (an exchange is on it), CLOSED
+ * (waits for the end of the step that closed it, then is freed). A channel belongs to a pool (pool.h), lives on one
+ * loop, and counts as one of its service's connections from dial to close. An exchange leaves its channel before it is
+ * told its end or failure. */
 #ifndef MESH__NET_CHANNEL_H
 #define MESH__NET_CHANNEL_H
 
@@ -14,11 +14,13 @@
 
 struct pool;
 struct exchange;
+struct tls_report;
+struct tls_spec;
 
 /* Why an exchange failed. */
 struct failure {
     mesh_status status;
-    const char *reason; /* static words, or NULL */
+    const char *reason; /* words that live as long as the call that tells, or NULL */
     int error_number;   /* errno, or 0 */
     bool unsent;        /* no byte of the request was given to a connection */
     bool stale;         /* a used connection closed without a byte of response */
@@ -65,11 +67,15 @@ struct channel {
     struct loop_task again;  /* reads on, when input is buffered */
     enum channel_state state;
     bool stepping;
-    int write_error;    /* errno of a failed write; nothing more is written */
-    uint32_t exchanges; /* begun */
+    int write_error;       /* errno of a failed write; nothing more is written */
+    uint32_t exchanges;    /* begun */
+    struct tls_spec *spec; /* the stream's, which holds it; NULL: plain text */
     mesh_nanos opened_at, idle_since, idle_limit;
     uint64_t idle_turn;
 };
+
+/* What hands were shaken on, and how long that took; NULL for plain text. */
+const struct tls_report *mesh__channel_tls(const struct channel *, mesh_nanos *took);
 
 /* Begins to dial. 0 or a negative errno; then nothing remains. */
 int mesh__channel_dial(struct pool *, const struct address *, mesh_nanos timeout, struct channel **out);

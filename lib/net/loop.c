@@ -77,11 +77,37 @@ static int to_epoll_timeout(mesh_nanos timeout)
     return timeout <= 0 ? 0 : (int)((timeout + NANOS_MS - 1) / NANOS_MS);
 }
 
+void mesh__loop_take_mail(struct loop *loop)
+{
+    struct loop_mail *newest = atomic_exchange(&loop->mail, NULL), *oldest = NULL;
+    while (newest) {
+        struct loop_mail *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest) {
+        struct loop_mail *next = oldest->next;
+        oldest->run(oldest);
+        oldest = next;
+    }
+}
+
+void mesh__loop_send(struct loop *loop, struct loop_mail *mail)
+{
+    struct loop_mail *head = atomic_load(&loop->mail);
+    do
+        mail->next = head;
+    while (!atomic_compare_exchange_weak(&loop->mail, &head, mail));
+    mesh__loop_kick(loop);
+}
+
 static void drain_wake(struct loop *loop)
 {
     uint64_t count;
     ssize_t ignored = read(loop->wake_fd, &count, sizeof(count));
     (void)ignored; /* EAGAIN: another event of the same kick */
+    mesh__loop_take_mail(loop);
 }
 
 static void dispatch(struct loop *loop, const struct epoll_event *event)

@@ -39,6 +39,12 @@ struct loop_task {
     void (*run)(struct loop_task *);
 };
 
+/* Something that another thread has this loop do. Embedded; `run` is set, and nobody touches it until it ran. */
+struct loop_mail {
+    struct loop_mail *next;
+    void (*run)(struct loop_mail *);
+};
+
 struct watch_slot {
     int fd; /* -1: free; so that a child after fork() can close what it has without looking anywhere else */
     uint32_t generation;
@@ -55,6 +61,7 @@ struct loop {
     uint64_t turns; /* how often `now` was taken: turns, and what began between them */
     struct heap timers;
     struct list tasks;
+    _Atomic(struct loop_mail *) mail; /* newest first */
     struct watch_slot *slots;
     uint32_t slot_count, free_slot;
     char *scratch; /* LOOP_SCRATCH_SIZE bytes for whoever reads, until it returns */
@@ -101,5 +108,11 @@ void mesh__loop_timer_cancel(struct loop *, struct loop_timer *);
 /* Posts the task unless it is posted already; cancel takes it back. */
 void mesh__loop_post(struct loop *, struct loop_task *);
 void mesh__loop_cancel(struct loop_task *);
+
+/* Has the loop run the mail in a turn soon, after what was sent before it. Any thread, while the loop lives. */
+void mesh__loop_send(struct loop *, struct loop_mail *);
+
+/* Runs the mail that has come: before the loop ends, when nobody sends any more. */
+void mesh__loop_take_mail(struct loop *);
 
 #endif

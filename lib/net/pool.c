@@ -12,6 +12,12 @@ void mesh__pool_group_init(struct pool_group *group, struct loop *loop, const st
     mesh__list_init(&group->starved);
 }
 
+void mesh__pool_group_fini(struct pool_group *group)
+{
+    mesh__tls_spec_unref(group->security.spec);
+    group->security.spec = NULL;
+}
+
 struct pool *mesh__pool_new(struct pool_group *group, const struct address *address, struct pool_counters *counters)
 {
     struct pool *pool = mesh__zalloc(group->loop->mem, sizeof(*pool));
@@ -146,7 +152,8 @@ static bool is_good(const struct channel *channel)
 {
     const struct pool_policy *policy = &channel->pool->group->policy;
     mesh_nanos now = channel->pool->group->loop->now;
-    return !channel->pool->retired && (policy->max_exchanges == 0 || channel->exchanges < policy->max_exchanges) &&
+    return !channel->pool->retired && channel->spec == channel->pool->group->security.spec &&
+           (policy->max_exchanges == 0 || channel->exchanges < policy->max_exchanges) &&
            (policy->max_age == 0 || mesh__nanos_sub(now, channel->opened_at) < policy->max_age);
 }
 
@@ -259,7 +266,7 @@ void mesh__pool_dialed(struct channel *channel)
         mesh__channel_close(channel);
 }
 
-void mesh__pool_dial_failed(struct channel *channel, mesh_status status, int error_number)
+void mesh__pool_dial_failed(struct channel *channel, mesh_status status, const char *reason, int error_number)
 {
     struct pool *pool = channel->pool;
     COUNTER_ADD(pool->counters->connect_failures, 1);
@@ -267,9 +274,9 @@ void mesh__pool_dial_failed(struct channel *channel, mesh_status status, int err
     struct exchange *exchange = pool->waiters >= pool->dialing ? first_waiting(pool) : NULL;
     if (exchange)
         stop_waiting(exchange);
-    mesh__channel_close(channel);
+    mesh__channel_close(channel); /* `reason` lives on: whoever tells of a failed dial is in the channel's step */
     if (exchange)
-        tell_failed(exchange, status, NULL, error_number);
+        tell_failed(exchange, status, reason, error_number);
 }
 
 void mesh__pool_put_back(struct channel *channel, bool reusable)
@@ -285,6 +292,17 @@ static void close_all(struct list *channels)
 {
     while (!mesh__list_empty(channels))
         mesh__channel_close(CONTAINER_OF(channels->next, struct channel, link));
+}
+
+void mesh__pool_group_secure(struct pool_group *group, const struct pool_security *security)
+{
+    struct tls_spec *old = group->security.spec;
+    if (security->spec)
+        mesh__tls_spec_ref(security->spec);
+    group->security = *security;
+    for (struct list *node = group->pools.next; old != security->spec && node != &group->pools; node = node->next)
+        close_all(&CONTAINER_OF(node, struct pool, link)->idle);
+    mesh__tls_spec_unref(old);
 }
 
 void mesh__pool_retire(struct pool *pool)

@@ -10,6 +10,8 @@
 #define MESH__NET_POOL_H
 
 #include "net/channel.h"
+#include "net/tls_stream.h"
+#include "policy/authorize.h"
 
 /* Written by the shard's driver only, read by anyone. */
 struct pool_counters {
@@ -35,8 +37,17 @@ struct pool_hooks {
     bool (*wanted_elsewhere)(void *user); /* other groups wait for a place; NULL: never */
 };
 
+/* How the connections of a group are secured. */
+struct pool_security {
+    struct tls_spec *spec; /* NULL: in plain text */
+    mesh_nanos handshake_timeout;
+    const struct access_policy *access; /* which peers may be talked to; NULL: any */
+};
+
 struct pool_group {
     struct loop *loop;
+    struct tls_desk *desk;         /* NULL: never secured */
+    struct pool_security security; /* the spec is a reference */
     const struct pool_hooks *hooks;
     void *user;
     struct pool_policy policy;
@@ -59,6 +70,12 @@ struct pool {
 
 void mesh__pool_group_init(struct pool_group *, struct loop *, const struct pool_hooks *, void *user,
                            const struct pool_policy *);
+
+/* From now on connections are dialled so; those that were dialled otherwise carry no further exchange. */
+void mesh__pool_group_secure(struct pool_group *, const struct pool_security *);
+
+/* Gives back what the group holds, when its pools have gone. */
+void mesh__pool_group_fini(struct pool_group *);
 
 /* Dials for starved exchanges as long as there are places: to be called when other shards may have given some back. */
 void mesh__pool_group_feed(struct pool_group *);
@@ -87,7 +104,7 @@ void mesh__pool_free(struct pool *);
 /* For channel.c: a dial came through; a dial failed; an exchange ended and left the channel good or not; a channel
  * closed. */
 void mesh__pool_dialed(struct channel *);
-void mesh__pool_dial_failed(struct channel *, mesh_status, int error_number);
+void mesh__pool_dial_failed(struct channel *, mesh_status, const char *reason, int error_number);
 void mesh__pool_put_back(struct channel *, bool reusable);
 void mesh__pool_closed(struct channel *);
 

@@ -247,3 +247,15 @@ void mesh__address_from_socket(const struct sockaddr *socket, socklen_t size, st
         set_unix(out, socket, size);
     }
 }
+
+uint16_t mesh__address_port(const struct address *address)
+{
+    switch (address->socket.any.sa_family) {
+    case AF_INET:
+        return ntohs(address->socket.v4.sin_port);
+    case AF_INET6:
+        return ntohs(address->socket.v6.sin6_port);
+    default:
+        return 0;
+    }
+}

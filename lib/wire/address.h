@@ -39,6 +39,9 @@ enum address_problem mesh__address_parse(struct view text, bool allow_port_zero,
 /* Splits "name:port" (also "1.2.3.4:80" and "[v6]:80") without judging the host; the host comes without brackets. */
 enum address_problem mesh__address_split(struct view text, struct view *host, uint16_t *port);
 
+/* Its port; 0 for a Unix socket. */
+uint16_t mesh__address_port(const struct address *);
+
 /* Builds one from an IP address in network order (4 or 16 bytes) and a port. */
 void mesh__address_from_ip(int family, const void *ip, uint16_t port, struct address *out);
 

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* handshaker.c - a queue of jobs, threads that take them, and the way back to the loops. */
+#include "net/handshaker.h"
+
+#include "net/thread.h"
+
+struct handshaker {
+    struct mem mem;
+    uint32_t count, started;
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t changed;
+    struct list jobs;
+    bool stopping;
+    pthread_t threads[];
+};
+
+struct handshaker *mesh__handshaker_new(const struct mem *mem, uint32_t count)
+{
+    struct handshaker *handshaker = mesh__zalloc(mem, sizeof(*handshaker) + count * sizeof(pthread_t));
+    if (handshaker == NULL)
+        return NULL;
+    handshaker->mem = *mem;
+    handshaker->count = count;
+    mesh__list_init(&handshaker->jobs);
+    if (mesh__thread_condition(&handshaker->changed) == 0) {
+        pthread_mutex_init(&handshaker->lock, NULL);
+        return handshaker;
+    }
+    mesh__mem_free(mem, handshaker);
+    return NULL;
+}
+
+static void send_back(struct handshake_job *job)
+{
+    mesh__loop_send(job->loop, &job->mail);
+}
+
+/* The oldest job; NULL at the end. Sweeping while idle gives back what was parsed for specs that have gone. */
+static struct handshake_job *take(struct handshaker *handshaker, struct tls_bench *bench)
+{
+    pthread_mutex_lock(&handshaker->lock);
+    if (mesh__list_empty(&handshaker->jobs) && !handshaker->stopping)
+        mesh__tls_bench_sweep(bench);
+    while (mesh__list_empty(&handshaker->jobs) && !handshaker->stopping)
+        pthread_cond_wait(&handshaker->changed, &handshaker->lock);
+    struct list *node = handshaker->stopping ? NULL : mesh__list_pop(&handshaker->jobs);
+    pthread_mutex_unlock(&handshaker->lock);
+    return node ? CONTAINER_OF(node, struct handshake_job, link) : NULL;
+}
+
+static void *run(void *argument)
+{
+    struct handshaker *handshaker = argument;
+    struct tls_bench *bench = mesh__tls_bench_new(&handshaker->mem);
+    struct handshake_job *job;
+    while ((job = take(handshaker, bench)) != NULL) {
+        if (bench == NULL)
+            bench = mesh__tls_bench_new(&handshaker->mem);
+        job->work(job, bench);
+        send_back(job);
+    }
+    mesh__tls_bench_free(bench);
+    return NULL;
+}
+
+static bool start_one(struct handshaker *handshaker)
+{
+    if (handshaker->started == handshaker->count)
+        return true;
+    if (mesh__thread_start(&handshaker->threads[handshaker->started], run, handshaker) == 0)
+        handshaker->started++;
+    return handshaker->started > 0;
+}
+
+static bool post(struct handshaker *handshaker, struct handshake_job *job)
+{
+    pthread_mutex_lock(&handshaker->lock);
+    bool ok = !handshaker->stopping && start_one(handshaker);
+    if (ok) {
+        mesh__list_push(&handshaker->jobs, &job->link);
+        pthread_cond_signal(&handshaker->changed);
+    }
+    pthread_mutex_unlock(&handshaker->lock);
+    return ok;
+}
+
+void mesh__handshaker_stop(struct handshaker *handshaker)
+{
+    if (handshaker == NULL)
+        return;
+    pthread_mutex_lock(&handshaker->lock);
+    handshaker->stopping = true;
+    pthread_cond_broadcast(&handshaker->changed);
+    pthread_mutex_unlock(&handshaker->lock);
+    for (uint32_t i = 0; i < handshaker->started; i++)
+        pthread_join(handshaker->threads[i], NULL);
+    handshaker->started = 0;
+    struct list *node;
+    while ((node = mesh__list_pop(&handshaker->jobs)) != NULL)
+        send_back(CONTAINER_OF(node, struct handshake_job, link));
+}
+
+void mesh__handshaker_free(struct handshaker *handshaker)
+{
+    if (handshaker == NULL)
+        return;
+    pthread_cond_destroy(&handshaker->changed);
+    pthread_mutex_destroy(&handshaker->lock);
+    struct mem mem = handshaker->mem;
+    mesh__mem_free(&mem, handshaker);
+}
+
+void mesh__tls_desk_init(struct tls_desk *desk, struct loop *loop, struct handshaker *or_null)
+{
+    *desk = (struct tls_desk){ .loop = loop, .threads = or_null };
+}
+
+void mesh__tls_desk_fini(struct tls_desk *desk)
+{
+    if (desk->loop)
+        mesh__loop_take_mail(desk->loop);
+    mesh__tls_bench_free(desk->bench);
+    desk->bench = NULL;
+}
+
+static void on_mail(struct loop_mail *mail)
+{
+    struct handshake_job *job = CONTAINER_OF(mail, struct handshake_job, mail);
+    job->back(job);
+}
+
+static void on_task(struct loop_task *task)
+{
+    struct handshake_job *job = CONTAINER_OF(task, struct handshake_job, task);
+    job->work(job, job->desk->bench);
+    job->back(job);
+}
+
+bool mesh__tls_desk_post(struct tls_desk *desk, struct handshake_job *job)
+{
+    job->desk = desk;
+    job->loop = desk->loop;
+    if (desk->threads) {
+        job->mail.run = on_mail;
+        return post(desk->threads, job);
+    }
+    if (desk->bench == NULL && (desk->bench = mesh__tls_bench_new(desk->loop->mem)) == NULL)
+        return false;
+    job->task.run = on_task;
+    mesh__loop_post(desk->loop, &job->task);
+    return true;
+}

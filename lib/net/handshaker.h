@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* handshaker.h - threads that do what takes milliseconds in a TLS handshake, so that no loop has to.
+ *
+ * A job is worked at on one of the threads, with that thread's bench, and then sent back to its loop. Without threads
+ * (a desk of its own bench) it is worked at on the loop, as a task. */
+#ifndef MESH__NET_HANDSHAKER_H
+#define MESH__NET_HANDSHAKER_H
+
+#include "net/loop.h"
+#include "tls/tls.h"
+
+struct handshaker;
+
+/* Embedded; zero-initialised but for `work` and `back`. */
+struct handshake_job {
+    struct list link;
+    struct loop *loop;
+    struct loop_mail mail;
+    struct loop_task task;
+    struct tls_desk *desk;
+    void (*work)(struct handshake_job *, struct tls_bench *);
+    void (*back)(struct handshake_job *); /* on the loop */
+};
+
+/* Where a loop has its handshakes done. */
+struct tls_desk {
+    struct loop *loop;
+    struct handshaker *threads; /* NULL: on the loop, with `bench` */
+    struct tls_bench *bench;    /* made at its first use */
+};
+
+/* `count` threads, started at the first job. NULL when memory is out. */
+struct handshaker *mesh__handshaker_new(const struct mem *, uint32_t count);
+
+/* Joins the threads once what they are at is done; jobs that wait come back unworked. Loops still live. */
+void mesh__handshaker_stop(struct handshaker *);
+void mesh__handshaker_free(struct handshaker *); /* stopped, or never used; NULL is legal */
+
+void mesh__tls_desk_init(struct tls_desk *, struct loop *, struct handshaker *or_null);
+
+/* Runs what has come back, after mesh__handshaker_stop(), and gives the bench back. */
+void mesh__tls_desk_fini(struct tls_desk *);
+
+/* Never calls back from inside. False, and nothing happens, when memory is out or no thread can be had. */
+bool mesh__tls_desk_post(struct tls_desk *, struct handshake_job *);
+
+#endif
