@@ -48,14 +48,24 @@ struct tls_leaf {
 
 enum tls_side { TLS_CLIENT, TLS_SERVER };
 
-/* MESH_OK, with the peer's id in `id` when it is a SPIFFE id (views into the leaf); else the status that names the
- * defect, and words for it in `why` (static, never NULL then). `peer` is the side that showed the certificate.
- * TLS_VERIFY_NONE accepts everything and gives the id if there is one. */
+/* MESH_OK; else the status that names the defect, and words for it in `why` (static; NULL with MESH_OK). `peer` is the
+ * side that showed the certificate.
+ *
+ * TLS_VERIFY_SPIFFE: the leaf is an X509-SVID, whole: one URI, which is a workload's id; no authority; a key usage with
+ * digitalSignature, without keyCertSign and cRLSign; an extended key usage, if any, for the peer's side
+ * (TLS_BAD_CERTIFICATE). Its id is one of `peers`: else TLS_WRONG_TRUST_DOMAIN when none of them is in its trust
+ * domain, TLS_WRONG_ID when one is. TLS_VERIFY_NAME: the usages, if any, allow what the peer does with its key
+ * (TLS_BAD_CERTIFICATE), and a DNS name or an IP address is `name` (TLS_WRONG_NAME). TLS_VERIFY_NONE: no rule.
+ *
+ * `id` is the peer's, in views into the leaf, whenever its only URI is a workload's SPIFFE id (with TLS_VERIFY_SPIFFE:
+ * and the leaf breaks no rule), so that a refusal can tell it; else empty. Only MESH_OK under TLS_VERIFY_SPIFFE makes
+ * it an id to decide by: under the others no bundle of its trust domain stands behind it. */
 mesh_status mesh__tls_verify_leaf(const struct tls_demand *, const struct tls_leaf *, enum tls_side peer,
                                   struct spiffe_id *id, const char **why);
 
 /* A DNS name of a certificate against the name asked for: letter case aside, one whole left-most label may be a star
- * (RFC 6125, section 6.4.3), never across dots and never for the last two labels. */
+ * (RFC 6125, section 6.4.3), never across dots and never for the last two labels. A dot at the end of `name` is not
+ * looked at. An address is not a DNS name. */
 bool mesh__tls_name_matches(struct view pattern, struct view name);
 
 #endif
