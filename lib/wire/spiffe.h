@@ -31,9 +31,7 @@ struct view mesh__spiffe_namespace(const struct spiffe_id *);
 /* What a peer's id is held against. */
 enum spiffe_pattern_kind {
     SPIFFE_EXACT, /* "spiffe://shop/order" */
-    SPIFFE_BELOW, /* a text that ends in slash and star: every id whose path goes on after the slash, at least by a
-                   * segment
-                   */
+    SPIFFE_BELOW, /* a text that ends in slash and star: every id whose path has more after that slash */
 };
 
 struct spiffe_pattern {
