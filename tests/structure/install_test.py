@@ -53,7 +53,8 @@ with tempfile.TemporaryDirectory(prefix="meshcall-") as scratch:
     want = {path for path in structure.files(".h", under=("include",))}
     want |= {f"lib/{name}" for name in ("libmeshcall.so", "libmeshcall.so.0", f"libmeshcall.so.0.{VERSION}",
                                         "libmeshcall.a", "pkgconfig/meshcall.pc", "cmake/Meshcall/MeshcallConfig.cmake",
-                                        "cmake/Meshcall/MeshcallConfigVersion.cmake")}
+                                        "cmake/Meshcall/MeshcallConfigVersion.cmake",
+                                        "cmake/Meshcall/MeshcallMbedTLS.cmake")}
     if (structure.BUILD / "bin" / "mesh").exists():
         want.add("bin/mesh")
     strangers = sorted(name for name in have - want if not re.match(r"lib/cmake/Meshcall/Meshcall(Shared|Static)", name))
@@ -67,7 +68,8 @@ with tempfile.TemporaryDirectory(prefix="meshcall-") as scratch:
     tally.check(structure.output("pkg-config", "--modversion", "meshcall").strip() == VERSION, "meshcall.pc: version")
     plain = structure.output("pkg-config", "--cflags", "--libs", "meshcall").split()
     static = structure.output("pkg-config", "--static", "--cflags", "--libs", "meshcall").split()
-    tally.check("-lcares" not in plain and "-lcares" in static and "-lcjson" in static, f"meshcall.pc: {plain} {static}")
+    tally.check("-lcares" not in plain and "-lcares" in static and "-lcjson" in static and
+                "-lmbedtls" not in plain and "-lmbedtls" in static, f"meshcall.pc: {plain} {static}")
     static = ["-l:libmeshcall.a" if word == "-lmeshcall" else word for word in static]
     for kind, words in (("shared", plain), ("static", static)):
         program = scratch / f"by-pkg-config-{kind}"

@@ -12,7 +12,8 @@ LIBRARIES = (
     ("llhttp", re.compile(r"\bllhttp\w*|\bHPE_\w+"), re.compile(r"lib/wire/(http1\w*\.c|llhttp_names\.h)$")),
     ("xxHash", re.compile(r"\bXXH\w*|\bxxhash\.h"), re.compile(r"lib/balance/hash\.[ch]$")),
     ("nghttp2", re.compile(r"\bnghttp2\w*"), re.compile(r"lib/wire/http2\w*\.c$")),
-    ("mbedTLS", re.compile(r"\bmbedtls\w*|\bpsa_\w+"), re.compile(r"lib/tls/")),
+    ("mbedTLS", re.compile(r"\bmbedtls\w*|\bMBEDTLS_\w+|\bpsa_\w+"),
+     re.compile(r"lib/tls/\w*mbedtls\w*\.[ch]$|bindings/shell/issue\.c$")),
     ("libcurl", re.compile(r"\bcurl/|\bcurl_(easy|multi|global|slist|url)\w*|\bCURL\w*"), re.compile(r"lib/curl/")),
     ("libm", re.compile(r"\bmath\.h"), re.compile(r"(?!)")),
 )
@@ -34,9 +35,12 @@ tally.rule("outside libraries", named, structure.files(".c", ".h", under=("lib",
            bad=[("lib/client/x.c", "#include <cJSON.h>"), ("lib/client/x.c", "cJSON *x;"),
                 ("lib/net/socket.c", "ares_init();"), ("lib/wire/trace.c", "#include <llhttp.h>"),
                 ("lib/config/x.c", "#include <math.h>"), ("lib/balance/ring.c", "XXH64(a, b, c);"),
-                ("lib/net/x.c", "#include <mbedtls/ssl.h>"), ("bindings/shell/x.c", "#include <curl/curl.h>"),
+                ("lib/net/x.c", "#include <mbedtls/ssl.h>"), ("lib/tls/tls.h", "mbedtls_ssl_context *c;"),
+                ("lib/tls/verify.c", "MBEDTLS_ERR_SSL_WANT_READ"), ("bindings/shell/certs.c", "mbedtls_pk_free(k);"),
+                ("bindings/shell/x.c", "#include <curl/curl.h>"),
                 ("lib/net/x.c", "nghttp2_session *s;")],
            good=[("lib/config/x.c", "cJSON *x; /* ares_init */"), ("lib/net/dns.c", "#include <ares.h>"),
+                 ("lib/tls/tls_mbedtls.c", "mbedtls_ssl_free(s);"), ("bindings/shell/issue.c", "#include <mbedtls/pk.h>"),
                  ("lib/wire/http1.c", "llhttp_t parser;"), ("lib/client/x.c", 'x = "cJSON and curl";'),
                  ("lib/client/x.c", "TRANSPORT_CURL, /* llhttp */")])
 tally.finish()
