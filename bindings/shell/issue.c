@@ -5,42 +5,23 @@
  * versions, takes the issuer's name as text, and gives ECDSA signatures parameters, which RFC 5758 forbids. */
 #include "issue.h"
 
+#include "issue_der.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <mbedtls/asn1write.h>
 #include <mbedtls/ecp.h>
-#include <mbedtls/md.h>
-#include <mbedtls/oid.h>
-#include <mbedtls/pem.h>
-#include <mbedtls/pk.h>
 #include <mbedtls/rsa.h>
-#include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
-#define SEQUENCE (MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE)
-#define SET (MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SET)
-#define CONTEXT(n) (MBEDTLS_ASN1_CONTEXT_SPECIFIC | (n))
-#define CONTEXT_OF(n) (MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_CONTEXT_SPECIFIC | (n))
-#define OID(name) name, sizeof(name) - 1
-
-#define DER_BASE 8192   /* more than all that does not grow with the request */
 #define DER_PER_ITEM 64 /* around each name or revoked certificate */
 #define KEY_PEM_MAX 4096
 #define SERIAL_SIZE 16
 #define KEY_ID_SIZE 20
 #define COMMON_NAME_MAX 64 /* RFC 5280, appendix A.1: ub-common-name */
 #define HOUR 3600
-
-/* What is written: from `at` to `end`. Once something did not fit or was refused, nothing counts. */
-struct der {
-    unsigned char *start, *end, *at;
-    bool failed;
-};
 
 struct bytes {
     const unsigned char *at;
@@ -54,177 +35,13 @@ struct signer {
     mbedtls_pk_context *key;
 };
 
-/* ---- randomness and hashes ---- */
-
-static int random_bytes(void *unused, unsigned char *out, size_t size)
-{
-    (void)unused;
-    for (size_t done = 0; done < size;) {
-        ssize_t got = getrandom(out + done, size - done, 0);
-        if (got > 0)
-            done += (size_t)got;
-        else if (errno != EINTR)
-            return MBEDTLS_ERR_PK_ALLOC_FAILED;
-    }
-    return 0;
-}
-
-static mbedtls_md_type_t md_of(enum issue_hash hash)
-{
-    return hash == ISSUE_SHA1 ? MBEDTLS_MD_SHA1 : hash == ISSUE_SHA384 ? MBEDTLS_MD_SHA384 : MBEDTLS_MD_SHA256;
-}
-
-static size_t digest(mbedtls_md_type_t type, const unsigned char *bytes, size_t size,
-                     unsigned char out[MBEDTLS_MD_MAX_SIZE])
-{
-    const mbedtls_md_info_t *md = mbedtls_md_info_from_type(type);
-    return md && mbedtls_md(md, bytes, size, out) == 0 ? mbedtls_md_get_size(md) : 0;
-}
-
-/* ---- pieces of DER ---- */
-
-static bool der_open(struct der *der, size_t room)
-{
-    *der = (struct der){ malloc(room), NULL, NULL, false };
-    der->failed = der->start == NULL;
-    der->at = der->end = der->failed ? NULL : der->start + room;
-    return !der->failed;
-}
-
-/* Takes what a writer of mbedTLS gave. */
-static void put(struct der *der, int result)
-{
-    der->failed = der->failed || result < 0;
-}
-
-static void put_bytes(struct der *der, const void *bytes, size_t size)
-{
-    if (!der->failed)
-        put(der, mbedtls_asn1_write_raw_buffer(&der->at, der->start, bytes, size));
-}
-
-/* Puts length and tag before what was written since `end`. */
-static void wrap(struct der *der, const unsigned char *end, int tag)
-{
-    if (!der->failed)
-        put(der, mbedtls_asn1_write_len(&der->at, der->start, (size_t)(end - der->at)));
-    if (!der->failed)
-        put(der, mbedtls_asn1_write_tag(&der->at, der->start, (unsigned char)tag));
-}
-
-static void put_string(struct der *der, int tag, const void *bytes, size_t size)
-{
-    const unsigned char *end = der->at;
-    put_bytes(der, bytes, size);
-    wrap(der, end, tag);
-}
-
-static void put_oid(struct der *der, const char *oid, size_t size)
-{
-    put_string(der, MBEDTLS_ASN1_OID, oid, size);
-}
-
-static void put_integer(struct der *der, int value)
-{
-    if (!der->failed)
-        put(der, mbedtls_asn1_write_int(&der->at, der->start, value));
-}
-
-/* UTCTime until 2049, GeneralizedTime before 1950 and from 2050 (RFC 5280, section 4.1.2.5). */
-static void put_time(struct der *der, int64_t unix_seconds)
-{
-    time_t seconds = (time_t)unix_seconds;
-    struct tm tm;
-    char text[96];
-    if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900) {
-        der->failed = true;
-        return;
-    }
-    bool utc = tm.tm_year >= 50 && tm.tm_year < 150;
-    (void)snprintf(text, sizeof(text), "%04d%02d%02d%02d%02d%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-                   tm.tm_hour, tm.tm_min, tm.tm_sec);
-    const char *from = text + (utc ? 2 : 0);
-    put_string(der, utc ? MBEDTLS_ASN1_UTC_TIME : MBEDTLS_ASN1_GENERALIZED_TIME, from, strlen(from));
-}
-
-/* A name that has a common name only, or nothing. */
-static void put_name(struct der *der, const char *common_name)
-{
-    const unsigned char *end = der->at;
-    if (common_name && common_name[0]) {
-        put_string(der, MBEDTLS_ASN1_UTF8_STRING, common_name, strlen(common_name));
-        put_oid(der, OID(MBEDTLS_OID_AT_CN));
-        wrap(der, end, SEQUENCE);
-        wrap(der, end, SET);
-    }
-    wrap(der, end, SEQUENCE);
-}
-
-static void put_algorithm(struct der *der, const mbedtls_pk_context *key, enum issue_hash hash)
-{
-    const unsigned char *end = der->at;
-    bool rsa = mbedtls_pk_get_type(key) == MBEDTLS_PK_RSA;
-    if (rsa)
-        put_string(der, MBEDTLS_ASN1_NULL, "", 0);
-    if (hash == ISSUE_SHA1)
-        rsa ? put_oid(der, OID(MBEDTLS_OID_PKCS1_SHA1)) : put_oid(der, OID(MBEDTLS_OID_ECDSA_SHA1));
-    else if (hash == ISSUE_SHA384)
-        rsa ? put_oid(der, OID(MBEDTLS_OID_PKCS1_SHA384)) : put_oid(der, OID(MBEDTLS_OID_ECDSA_SHA384));
-    else
-        rsa ? put_oid(der, OID(MBEDTLS_OID_PKCS1_SHA256)) : put_oid(der, OID(MBEDTLS_OID_ECDSA_SHA256));
-    wrap(der, end, SEQUENCE);
-}
-
-static int sign_digest(mbedtls_pk_context *key, mbedtls_md_type_t md, const unsigned char *hash, size_t size,
-                       unsigned char out[MBEDTLS_PK_SIGNATURE_MAX_SIZE], size_t *out_size)
-{
-#if MBEDTLS_VERSION_NUMBER >= 0x03000000
-    return mbedtls_pk_sign(key, md, hash, size, out, MBEDTLS_PK_SIGNATURE_MAX_SIZE, out_size, random_bytes, NULL);
-#else
-    return mbedtls_pk_sign(key, md, hash, size, out, out_size, random_bytes, NULL);
-#endif
-}
-
-/* Makes of what was written so far, which is to be signed, the whole: itself, the algorithm, the signature. */
-static void put_signed(struct der *der, mbedtls_pk_context *key, enum issue_hash hash)
-{
-    unsigned char digested[MBEDTLS_MD_MAX_SIZE], signature[1 + MBEDTLS_PK_SIGNATURE_MAX_SIZE] = { 0 };
-    if (der->failed)
-        return;
-    size_t content = (size_t)(der->end - der->at), size = 0;
-    size_t digested_size = digest(md_of(hash), der->at, content, digested);
-    if (digested_size == 0 || sign_digest(key, md_of(hash), digested, digested_size, signature + 1, &size) != 0) {
-        der->failed = true;
-        return;
-    }
-    struct der whole;
-    if (der_open(&whole, content + DER_BASE)) {
-        put_string(&whole, MBEDTLS_ASN1_BIT_STRING, signature, size + 1); /* its first byte: no bit is unused */
-        put_algorithm(&whole, key, hash);
-        put_bytes(&whole, der->at, content);
-        wrap(&whole, whole.end, SEQUENCE);
-    }
-    free(der->start);
-    *der = whole;
-}
-
 /* ---- extensions ---- */
-
-/* Makes an extension of what was written since `end`. */
-static void wrap_extension(struct der *der, const unsigned char *end, const char *oid, size_t size, bool critical)
-{
-    wrap(der, end, MBEDTLS_ASN1_OCTET_STRING);
-    if (critical && !der->failed)
-        put(der, mbedtls_asn1_write_bool(&der->at, der->start, 1));
-    put_oid(der, oid, size);
-    wrap(der, end, SEQUENCE);
-}
 
 static void put_subject_key_id(struct der *der, struct bytes id)
 {
     const unsigned char *end = der->at;
-    put_string(der, MBEDTLS_ASN1_OCTET_STRING, id.at, id.size);
-    wrap_extension(der, end, OID(MBEDTLS_OID_SUBJECT_KEY_IDENTIFIER), false);
+    der_string(der, MBEDTLS_ASN1_OCTET_STRING, id.at, id.size);
+    der_wrap_extension(der, end, OID(MBEDTLS_OID_SUBJECT_KEY_IDENTIFIER), false);
 }
 
 static void put_authority_key_id(struct der *der, struct bytes id)
@@ -232,20 +49,20 @@ static void put_authority_key_id(struct der *der, struct bytes id)
     const unsigned char *end = der->at;
     if (id.size == 0)
         return;
-    put_string(der, CONTEXT(0), id.at, id.size);
-    wrap(der, end, SEQUENCE);
-    wrap_extension(der, end, OID(MBEDTLS_OID_AUTHORITY_KEY_IDENTIFIER), false);
+    der_string(der, DER_CONTEXT(0), id.at, id.size);
+    der_wrap(der, end, DER_SEQUENCE);
+    der_wrap_extension(der, end, OID(MBEDTLS_OID_AUTHORITY_KEY_IDENTIFIER), false);
 }
 
 static void put_basic_constraints(struct der *der, const struct issue_request *request)
 {
     const unsigned char *end = der->at;
     if (request->is_ca && request->path_length >= 0)
-        put_integer(der, request->path_length);
-    if (request->is_ca && !der->failed)
-        put(der, mbedtls_asn1_write_bool(&der->at, der->start, 1));
-    wrap(der, end, SEQUENCE);
-    wrap_extension(der, end, OID(MBEDTLS_OID_BASIC_CONSTRAINTS), true);
+        der_integer(der, request->path_length);
+    if (request->is_ca)
+        der_true(der);
+    der_wrap(der, end, DER_SEQUENCE);
+    der_wrap_extension(der, end, OID(MBEDTLS_OID_BASIC_CONSTRAINTS), true);
 }
 
 static void put_usage(struct der *der, uint32_t usage)
@@ -256,8 +73,8 @@ static void put_usage(struct der *der, uint32_t usage)
     unsigned char byte = (unsigned char)bits;
     if (usage == 0 || der->failed)
         return;
-    put(der, mbedtls_asn1_write_named_bitstring(&der->at, der->start, &byte, 8));
-    wrap_extension(der, end, OID(MBEDTLS_OID_KEY_USAGE), true);
+    der_put(der, mbedtls_asn1_write_named_bitstring(&der->at, der->start, &byte, 8));
+    der_wrap_extension(der, end, OID(MBEDTLS_OID_KEY_USAGE), true);
 }
 
 static void put_extended(struct der *der, uint32_t extended)
@@ -266,22 +83,22 @@ static void put_extended(struct der *der, uint32_t extended)
     if (extended == 0)
         return;
     if (extended & ISSUE_FOR_EMAIL)
-        put_oid(der, OID(MBEDTLS_OID_EMAIL_PROTECTION));
+        der_oid(der, OID(MBEDTLS_OID_EMAIL_PROTECTION));
     if (extended & ISSUE_FOR_CLIENT)
-        put_oid(der, OID(MBEDTLS_OID_CLIENT_AUTH));
+        der_oid(der, OID(MBEDTLS_OID_CLIENT_AUTH));
     if (extended & ISSUE_FOR_SERVER)
-        put_oid(der, OID(MBEDTLS_OID_SERVER_AUTH));
-    wrap(der, end, SEQUENCE);
-    wrap_extension(der, end, OID(MBEDTLS_OID_EXTENDED_KEY_USAGE), false);
+        der_oid(der, OID(MBEDTLS_OID_SERVER_AUTH));
+    der_wrap(der, end, DER_SEQUENCE);
+    der_wrap_extension(der, end, OID(MBEDTLS_OID_EXTENDED_KEY_USAGE), false);
 }
 
 static void put_address(struct der *der, const char *text)
 {
     unsigned char address[16];
     if (inet_pton(AF_INET, text, address) == 1)
-        put_string(der, CONTEXT(7), address, 4);
+        der_string(der, DER_CONTEXT(7), address, 4);
     else if (inet_pton(AF_INET6, text, address) == 1)
-        put_string(der, CONTEXT(7), address, 16);
+        der_string(der, DER_CONTEXT(7), address, 16);
     else
         der->failed = true;
 }
@@ -296,11 +113,11 @@ static void put_names(struct der *der, const struct issue_request *request)
     for (size_t i = request->ip_count; i-- > 0;)
         put_address(der, request->ips[i]);
     for (size_t i = request->dns_count; i-- > 0;)
-        put_string(der, CONTEXT(2), request->dns[i], strlen(request->dns[i]));
+        der_string(der, DER_CONTEXT(2), request->dns[i], strlen(request->dns[i]));
     for (size_t i = request->uri_count; i-- > 0;)
-        put_string(der, CONTEXT(6), request->uris[i], strlen(request->uris[i]));
-    wrap(der, end, SEQUENCE);
-    wrap_extension(der, end, OID(MBEDTLS_OID_SUBJECT_ALT_NAME), alone);
+        der_string(der, DER_CONTEXT(6), request->uris[i], strlen(request->uris[i]));
+    der_wrap(der, end, DER_SEQUENCE);
+    der_wrap_extension(der, end, OID(MBEDTLS_OID_SUBJECT_ALT_NAME), alone);
 }
 
 static void put_name_constraint(struct der *der, const char *domain)
@@ -308,11 +125,11 @@ static void put_name_constraint(struct der *der, const char *domain)
     const unsigned char *end = der->at;
     if (domain == NULL)
         return;
-    put_string(der, CONTEXT(2), domain, strlen(domain));
-    wrap(der, end, SEQUENCE);
-    wrap(der, end, CONTEXT_OF(0));
-    wrap(der, end, SEQUENCE);
-    wrap_extension(der, end, OID(MBEDTLS_OID_NAME_CONSTRAINTS), true);
+    der_string(der, DER_CONTEXT(2), domain, strlen(domain));
+    der_wrap(der, end, DER_SEQUENCE);
+    der_wrap(der, end, DER_CONTEXT_OF(0));
+    der_wrap(der, end, DER_SEQUENCE);
+    der_wrap_extension(der, end, OID(MBEDTLS_OID_NAME_CONSTRAINTS), true);
 }
 
 /* ---- keys ---- */
@@ -323,17 +140,17 @@ static bool make_key(mbedtls_pk_context *key, enum issue_key kind)
     if (mbedtls_pk_setup(key, mbedtls_pk_info_from_type(rsa ? MBEDTLS_PK_RSA : MBEDTLS_PK_ECKEY)) != 0)
         return false;
     if (rsa)
-        return mbedtls_rsa_gen_key(mbedtls_pk_rsa(*key), random_bytes, NULL, kind == ISSUE_RSA_1024 ? 1024 : 2048,
+        return mbedtls_rsa_gen_key(mbedtls_pk_rsa(*key), issue_random, NULL, kind == ISSUE_RSA_1024 ? 1024 : 2048,
                                    65537) == 0;
     mbedtls_ecp_group_id curve = kind == ISSUE_P384 ? MBEDTLS_ECP_DP_SECP384R1 : MBEDTLS_ECP_DP_SECP256R1;
-    return mbedtls_ecp_gen_key(curve, mbedtls_pk_ec(*key), random_bytes, NULL) == 0;
+    return mbedtls_ecp_gen_key(curve, mbedtls_pk_ec(*key), issue_random, NULL) == 0;
 }
 
 static int parse_key(mbedtls_pk_context *key, const char *pem)
 {
     const unsigned char *bytes = (const unsigned char *)pem;
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
-    return mbedtls_pk_parse_key(key, bytes, strlen(pem) + 1, NULL, 0, random_bytes, NULL);
+    return mbedtls_pk_parse_key(key, bytes, strlen(pem) + 1, NULL, 0, issue_random, NULL);
 #else
     return mbedtls_pk_parse_key(key, bytes, strlen(pem) + 1, NULL, 0);
 #endif
@@ -343,9 +160,9 @@ static void put_public_key(struct der *der, mbedtls_pk_context *key)
 {
     unsigned char bytes[KEY_PEM_MAX];
     int size = mbedtls_pk_write_pubkey_der(key, bytes, sizeof(bytes)); /* at the end of the room */
-    put(der, size);
+    der_put(der, size);
     if (size > 0)
-        put_bytes(der, bytes + sizeof(bytes) - size, (size_t)size);
+        der_bytes(der, bytes + sizeof(bytes) - size, (size_t)size);
 }
 
 /* What a key is called: the first 160 bits of a hash of it (RFC 7093, section 2). */
@@ -355,7 +172,7 @@ static struct bytes name_key(mbedtls_pk_context *key, unsigned char out[MBEDTLS_
     size_t size = 0;
     if (der_open(&der, KEY_PEM_MAX)) {
         put_public_key(&der, key);
-        size = der.failed ? 0 : digest(MBEDTLS_MD_SHA256, der.at, (size_t)(der.end - der.at), out);
+        size = der.failed ? 0 : der_digest(MBEDTLS_MD_SHA256, der.at, (size_t)(der.end - der.at), out);
     }
     free(der.start);
     return (struct bytes){ out, size ? KEY_ID_SIZE : 0 };
@@ -388,22 +205,12 @@ static size_t room_for(const char *const *texts, size_t count)
     return room;
 }
 
-static char *pem_of(const struct der *der, const char *header, const char *footer)
-{
-    size_t size = (size_t)(der->end - der->at), used = 0, room = size / 3 * 4 + size / 24 + 256;
-    char *pem = der->failed ? NULL : malloc(room);
-    if (pem && mbedtls_pem_write_buffer(header, footer, der->at, size, (unsigned char *)pem, room, &used) == 0)
-        return pem;
-    free(pem);
-    return NULL;
-}
-
 static void put_serial(struct der *der)
 {
     unsigned char serial[SERIAL_SIZE];
-    put(der, random_bytes(NULL, serial, sizeof(serial)));
+    der_put(der, issue_random(NULL, serial, sizeof(serial)));
     serial[0] = (unsigned char)((serial[0] & 0x7f) | 0x40); /* positive, and of this length */
-    put_string(der, MBEDTLS_ASN1_INTEGER, serial, sizeof(serial));
+    der_string(der, MBEDTLS_ASN1_INTEGER, serial, sizeof(serial));
 }
 
 static void put_extensions(struct der *der, const struct issue_request *request, struct bytes key_id,
@@ -417,8 +224,8 @@ static void put_extensions(struct der *der, const struct issue_request *request,
     put_basic_constraints(der, request);
     put_authority_key_id(der, issuer_key_id);
     put_subject_key_id(der, key_id);
-    wrap(der, end, SEQUENCE);
-    wrap(der, end, CONTEXT_OF(3));
+    der_wrap(der, end, DER_SEQUENCE);
+    der_wrap(der, end, DER_CONTEXT_OF(3));
 }
 
 static void put_certificate(struct der *der, const struct issue_request *request, mbedtls_pk_context *key,
@@ -427,19 +234,19 @@ static void put_certificate(struct der *der, const struct issue_request *request
     unsigned char id[MBEDTLS_MD_MAX_SIZE];
     put_extensions(der, request, name_key(key, id), signer->key_id);
     put_public_key(der, key);
-    put_name(der, request->common_name);
+    der_name(der, request->common_name);
     const unsigned char *end = der->at;
-    put_time(der, request->not_after);
-    put_time(der, request->not_before);
-    wrap(der, end, SEQUENCE);
-    put_bytes(der, signer->name.at, signer->name.size);
-    put_algorithm(der, signer->key, request->hash);
+    der_time(der, request->not_after);
+    der_time(der, request->not_before);
+    der_wrap(der, end, DER_SEQUENCE);
+    der_bytes(der, signer->name.at, signer->name.size);
+    der_algorithm(der, signer->key, request->hash);
     put_serial(der);
     end = der->at;
-    put_integer(der, 2); /* version 3 */
-    wrap(der, end, CONTEXT_OF(0));
-    wrap(der, der->end, SEQUENCE);
-    put_signed(der, signer->key, request->hash);
+    der_integer(der, 2); /* version 3 */
+    der_wrap(der, end, DER_CONTEXT_OF(0));
+    der_wrap(der, der->end, DER_SEQUENCE);
+    der_signed(der, signer->key, request->hash);
 }
 
 /* Writes both, with the key that was made. */
@@ -451,7 +258,7 @@ static bool write_issued(const struct issue_request *request, mbedtls_pk_context
                   room_for(request->ips, request->ip_count);
     if (der_open(&der, room))
         put_certificate(&der, request, key, signer);
-    out->certificate = pem_of(&der, "-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n");
+    out->certificate = der_pem(&der, "-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n");
     free(der.start);
     out->key = calloc(1, KEY_PEM_MAX);
     return out->certificate && out->key && mbedtls_pk_write_key_pem(key, (unsigned char *)out->key, KEY_PEM_MAX) == 0;
@@ -463,7 +270,7 @@ static bool issue_by_itself(const struct issue_request *request, mbedtls_pk_cont
     struct der name;
     if (!der_open(&name, DER_BASE))
         return false;
-    put_name(&name, request->common_name);
+    der_name(&name, request->common_name);
     struct signer signer = { { name.at, (size_t)(name.end - name.at) }, name_key(key, id), key };
     bool done = !name.failed && write_issued(request, key, &signer, out);
     free(name.start);
@@ -549,9 +356,9 @@ static const char *put_revoked(struct der *der, const char *pem, int64_t when)
     const unsigned char *end = der->at;
     bool parsed = mbedtls_x509_crt_parse(&certificate, (const unsigned char *)pem, strlen(pem) + 1) == 0;
     if (parsed) {
-        put_time(der, when);
-        put_string(der, MBEDTLS_ASN1_INTEGER, certificate.serial.p, certificate.serial.len);
-        wrap(der, end, SEQUENCE);
+        der_time(der, when);
+        der_string(der, MBEDTLS_ASN1_INTEGER, certificate.serial.p, certificate.serial.len);
+        der_wrap(der, end, DER_SEQUENCE);
     }
     mbedtls_x509_crt_free(&certificate);
     return parsed ? NULL : "a certificate that is to be revoked cannot be parsed";
@@ -569,10 +376,10 @@ static void put_list_extensions(struct der *der, const struct signer *signer, in
     while (number[zeros] == 0 && number[zeros + 1] < 0x80)
         zeros++;
     const unsigned char *extension = der->at;
-    put_string(der, MBEDTLS_ASN1_INTEGER, number + zeros, sizeof(number) - zeros);
-    wrap_extension(der, extension, OID(MBEDTLS_OID_CRL_NUMBER), false);
-    wrap(der, end, SEQUENCE);
-    wrap(der, end, CONTEXT_OF(0));
+    der_string(der, MBEDTLS_ASN1_INTEGER, number + zeros, sizeof(number) - zeros);
+    der_wrap_extension(der, extension, OID(MBEDTLS_OID_CRL_NUMBER), false);
+    der_wrap(der, end, DER_SEQUENCE);
+    der_wrap(der, end, DER_CONTEXT_OF(0));
 }
 
 static const char *put_list(struct der *der, const struct signer *signer, const char *const *revoked, size_t count,
@@ -584,14 +391,14 @@ static const char *put_list(struct der *der, const struct signer *signer, const 
     for (size_t i = count; i-- > 0 && problem == NULL;)
         problem = put_revoked(der, revoked[i], this_update);
     if (count > 0)
-        wrap(der, end, SEQUENCE);
-    put_time(der, next_update);
-    put_time(der, this_update);
-    put_bytes(der, signer->name.at, signer->name.size);
-    put_algorithm(der, signer->key, ISSUE_SHA256);
-    put_integer(der, 1); /* version 2 */
-    wrap(der, der->end, SEQUENCE);
-    put_signed(der, signer->key, ISSUE_SHA256);
+        der_wrap(der, end, DER_SEQUENCE);
+    der_time(der, next_update);
+    der_time(der, this_update);
+    der_bytes(der, signer->name.at, signer->name.size);
+    der_algorithm(der, signer->key, ISSUE_SHA256);
+    der_integer(der, 1); /* version 2 */
+    der_wrap(der, der->end, DER_SEQUENCE);
+    der_signed(der, signer->key, ISSUE_SHA256);
     return problem;
 }
 
@@ -609,7 +416,7 @@ bool issue_crl(const struct issued *issuer, const char *const *revoked, size_t c
     if (*problem == NULL && der_open(&der, DER_BASE + count * DER_PER_ITEM))
         *problem = put_list(&der, &signer, revoked, count, this_update, next_update);
     if (*problem == NULL)
-        *out = pem_of(&der, "-----BEGIN X509 CRL-----\n", "-----END X509 CRL-----\n");
+        *out = der_pem(&der, "-----BEGIN X509 CRL-----\n", "-----END X509 CRL-----\n");
     if (*problem == NULL && *out == NULL)
         *problem = "the list could not be written: a time cannot be expressed, or memory ran out";
     free(der.start);
