@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# install-packages.sh - installs the Debian packages that are missing: install-packages.sh build|test|full.
+# install-packages.sh - installs the Debian packages that are missing: install-packages.sh build|test|full|debian13.
 #
 # Root installs them itself, anybody else by sudo. Nothing is downloaded when nothing is missing. No service is started:
 # while packages are unpacked, a policy-rc.d (only if there is none) says so.
@@ -11,8 +11,9 @@ case "${1:-}" in
 build) sets='build' ;;
 test) sets='build|test' ;;
 full) sets='build|test|full' ;;
+debian13) sets='debian13' ;;
 *)
-    echo "usage: $0 build|test|full" >&2
+    echo "usage: $0 build|test|full|debian13" >&2
     exit 2
     ;;
 esac

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# debian13.sh - runs tests/run, with the arguments given, on a copy of the checkout in a Debian 13 tree.
+#
+# The tree is made once, in build/debian13, by debootstrap from where this machine's apt has its own release from, or
+# from DEBIAN_MIRROR. Root does it, anybody else by sudo. What is mounted is mounted in a namespace of its own, which
+# ends with the last process in it: nothing stays mounted, however this ends. The copy keeps its builds between runs.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export LC_ALL=C.UTF-8
+
+release=trixie
+tree=$PWD/build/debian13
+copy=meshcall # below the tree's /srv
+
+# Ends as a run of the tests does.
+give_up()
+{
+    echo "  FAILED: $1"
+    echo "0 passed, 1 failed"
+    exit 1
+}
+
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || give_up 'a Debian 13 tree needs root or sudo'
+    exec sudo --preserve-env=DEBIAN_MIRROR,FUZZ_SECONDS,http_proxy,https_proxy,no_proxy "$0" "$@"
+fi
+
+# Where apt has this machine's release from. Its other entries (updates, security) have other names for it.
+mirror()
+{
+    # shellcheck disable=SC2016,SC1091
+    apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Identifier: Packages' |
+        sed -n "s/^$(. /etc/os-release && echo "$VERSION_CODENAME") //p" | head -1
+}
+
+make_tree()
+{
+    local from=${DEBIAN_MIRROR:-$(mirror)}
+    if [ -z "$from" ]; then
+        echo "debian13: apt does not tell where Debian is to be had; set DEBIAN_MIRROR" >&2
+        return 1
+    fi
+    rm -rf --one-file-system "$tree.part"
+    debootstrap --variant=minbase "$release" "$tree.part" "$from"
+    apt-config dump | grep -E '^Acquire::[a-z]+::Proxy ' >"$tree.part/etc/apt/apt.conf.d/proxy" || true
+    mv "$tree.part" "$tree"
+}
+
+# The checkout as it stands, without what git does not look at; files keep their times, so that builds go on from there.
+copy_sources()
+{
+    local to=$tree/srv/$copy
+    mkdir -p "$to"
+    find "$to" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
+    tar -cf - --exclude=./.git --exclude='./build' --exclude='./build-*' --exclude='./.cache' --exclude='__pycache__' . |
+        tar -xf - -C "$to" --no-same-owner
+}
+
+# The rest runs in a mount namespace: this machine's /dev and /proc within the tree, and nowhere else.
+enter()
+{
+    mount --rbind /dev "$tree/dev"
+    mount --rbind /proc "$tree/proc"
+    cp -L /etc/resolv.conf /etc/hosts "$tree/etc/"
+    exec chroot "$tree" env -i HOME=/root TERM=dumb LC_ALL=C.UTF-8 \
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        ${FUZZ_SECONDS:+FUZZ_SECONDS="$FUZZ_SECONDS"} ${http_proxy:+http_proxy="$http_proxy"} \
+        ${https_proxy:+https_proxy="$https_proxy"} ${no_proxy:+no_proxy="$no_proxy"} \
+        "/srv/$copy/tests/run" "$@"
+}
+
+if [ "${1:-}" = --inside ]; then
+    shift
+    enter "$@"
+fi
+mkdir -p build
+if [ ! -d "$tree" ]; then
+    start=$SECONDS
+    if ! { tests/tools/install-packages.sh debian13 && make_tree; } >build/debian13.log 2>&1; then
+        tail -20 build/debian13.log | sed 's/^/    | /'
+        give_up 'the Debian 13 tree could not be made'
+    fi
+    echo "debian13: made the tree, $((SECONDS - start)) s"
+fi
+copy_sources || give_up 'the checkout could not be copied'
+exec unshare --mount --propagation private "$0" --inside "$@"
