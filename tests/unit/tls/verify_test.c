@@ -398,12 +398,15 @@ START_TEST(name_matches)
         { "127.0.0.1", "127.0.0.1", false },
         { "*.0.0.1", "127.0.0.1", false },
         { "256.1", "256.1", false },
+        { "256", "256", false },
         { "1.a", "1.a", true },
     };
     for (size_t i = 0; i < COUNT(rows); i++)
         ck_assert_msg(mesh__tls_name_matches(mesh__view_of(rows[i].pattern), mesh__view_of(rows[i].name)) ==
                           rows[i].matches,
                       "%s, %s", rows[i].pattern, rows[i].name);
+    ck_assert_msg(!mesh__tls_name_matches(mesh__view("*.example.", 9), mesh__view_of("a.example")),
+                  "a name ends where its view does");
 }
 END_TEST
 

@@ -273,6 +273,22 @@ START_TEST(patterns)
 }
 END_TEST
 
+/* An id ends where its view does, whatever comes then. */
+START_TEST(ends)
+{
+    static const char text[] = "spiffe://shop/ns/prod/sa/order";
+    struct spiffe_pattern pattern;
+    struct spiffe_id id;
+    ck_assert_ptr_null(mesh__spiffe_parse_pattern(of("spiffe://shop/ns/prod/*"), &pattern));
+    for (size_t size = 13; size < sizeof(text); size++) {
+        bool good = text[size - 1] != '/';
+        ck_assert_msg((mesh__spiffe_parse(mesh__view(text, size), &id) == NULL) == good, "%zu bytes", size);
+        ck_assert_msg(!good || mesh__spiffe_matches(&pattern, &id) == (size > 22), "%zu bytes", size);
+        ck_assert_msg(!good || mesh__spiffe_namespace(&id).size == (size > 25 ? 4 : 0), "%zu bytes", size);
+    }
+}
+END_TEST
+
 START_TEST(no_patterns)
 {
     static const char *const rows[] = { "",
@@ -313,6 +329,7 @@ int main(void)
     tcase_add_test(tcase, domains);
     tcase_add_test(tcase, namespaces);
     tcase_add_test(tcase, patterns);
+    tcase_add_test(tcase, ends);
     tcase_add_test(tcase, no_patterns);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
