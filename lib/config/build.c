@@ -58,18 +58,45 @@ static const char *copy_name(struct loader *loader, const cJSON *value, const ch
     return mesh__config_arena_copy(loader->arena, value->string, strlen(value->string));
 }
 
-/* Host as it is without "authority": the DNS name, with its port unless that is HTTP's; else the service's name. */
-static const char *default_authority(struct loader *loader, const struct service_config *service)
+/* The name in DNS as the peer knows it: without a dot at the end, which says where DNS looks. NULL without one. */
+static const char *dns_name(struct loader *loader, const struct service_config *service)
 {
     const struct discover_config *discover = &service->discover;
     if (discover->kind != DISCOVER_DNS || discover->host == NULL)
-        return service->name;
+        return NULL;
     size_t size = strlen(discover->host);
-    if (discover->host[size - 1] == '.')
-        size--; /* the dot says where DNS looks; the peer does not know it */
-    if (discover->port == 80)
-        return mesh__config_arena_copy(loader->arena, discover->host, size);
-    return mesh__config_arena_printf(loader->arena, "%.*s:%u", (int)size, discover->host, (unsigned)discover->port);
+    return mesh__config_arena_copy(loader->arena, discover->host, size - (discover->host[size - 1] == '.'));
+}
+
+/* Host as it is without "authority": the DNS name, with its port unless that is HTTP's; else the service's name. */
+static const char *default_authority(struct loader *loader, const struct service_config *service)
+{
+    const char *host = dns_name(loader, service);
+    uint16_t port = service->tls.mode == TLS_MODE_DISABLE ? 80 : 443;
+    if (host == NULL || service->discover.port == port)
+        return host ? host : service->name;
+    return mesh__config_arena_printf(loader->arena, "%s:%u", host, (unsigned)service->discover.port);
+}
+
+/* What of the TLS settings follows from the rest. Keys of the defaults that the service's way of verifying does not use
+ * are dropped; its own are errors then. */
+static void complete_tls(struct loader *loader, struct service_config *service)
+{
+    struct tls_settings *settings = &service->tls.settings;
+    struct tls_demand *demand = &settings->demand;
+    settings->with_certificate = service->tls.mode == TLS_MODE_MUTUAL;
+    if (demand->verify != TLS_VERIFY_SPIFFE) {
+        demand->peers = NULL;
+        demand->peer_count = 0;
+    }
+    if (demand->verify != TLS_VERIFY_NAME)
+        demand->name = settings->bundle = NULL;
+    else if (demand->name == NULL)
+        demand->name = dns_name(loader, service);
+    if (settings->server_name == NULL && demand->name == NULL)
+        settings->server_name = dns_name(loader, service);
+    else if (settings->server_name == NULL && !mesh__load_is_ip(demand->name))
+        settings->server_name = demand->name;
 }
 
 /* What every service starts with: the table's defaults, and what the document sets for all. */
@@ -100,6 +127,9 @@ static void load_service(struct loader *loader, const cJSON *value, struct draft
     loader->source = draft->source;
     mesh__load_object(loader, OBJECT_SERVICE, value, service);
     loader->source = NULL;
+    complete_tls(loader, service);
+    if (service->access != NULL && service->access->rule_count == 0)
+        service->access = NULL;
     if (service->authority == NULL)
         service->authority = default_authority(loader, service);
     service->breaker.lease = service->timeout; /* a probe is a call and may take as long as one */
@@ -141,6 +171,19 @@ static void check_listen(struct loader *loader, const struct config *config, con
                        "%s is where server %s listens, expected another address", text, server->name);
 }
 
+static void load_server(struct loader *loader, const cJSON *value, struct server_config *server)
+{
+    const cJSON *source[FIELD_COUNT] = { NULL };
+    mesh__fields_default(OBJECT_SERVER, server);
+    server->name = copy_name(loader, value, "server");
+    loader->source = source;
+    mesh__load_object(loader, OBJECT_SERVER, value, server);
+    loader->source = NULL;
+    server->tls.settings.with_certificate =
+        server->tls.mode == TLS_MODE_MUTUAL || server->tls.mode == TLS_MODE_PERMISSIVE;
+    mesh__judge_server(loader, server, source);
+}
+
 static void load_servers(struct loader *loader, const struct document_parts *parts, struct config *config)
 {
     if (parts->servers == NULL || parts->servers->child == NULL)
@@ -152,24 +195,37 @@ static void load_servers(struct loader *loader, const struct document_parts *par
     config->servers = servers;
     for (const cJSON *value = parts->servers->child; value != NULL; value = value->next) {
         struct server_config *server = &servers[config->server_count++];
-        mesh__fields_default(OBJECT_SERVER, server);
-        server->name = copy_name(loader, value, "server");
-        mesh__load_object(loader, OBJECT_SERVER, value, server);
+        load_server(loader, value, server);
         check_listen(loader, config, value);
     }
+}
+
+static void load_identity(struct loader *loader, const struct document_parts *parts, struct config *config)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(loader->document->root, mesh__fields[F_TOP_identity].key);
+    struct identity_config *identity = value ? mesh__config_arena_alloc(loader->arena, sizeof(*identity)) : NULL;
+    if (identity == NULL)
+        return;
+    *identity = parts->identity;
+    config->identity = loader->identity = identity;
+    mesh__judge_identity(loader, value, identity);
 }
 
 static void load_document(struct loader *loader, struct config *config)
 {
     struct document_parts parts = { .defaults = NULL };
     const cJSON *root = loader->document->root;
-    mesh__fields_default(OBJECT_DNS, &parts);
+    mesh__fields_default(OBJECT_TOP, &parts);
     mesh__load_object(loader, OBJECT_TOP, root, &parts);
     config->dns = parts.dns;
+    config->handshake_threads = parts.handshake_threads;
+    load_identity(loader, &parts, config);
     load_services(loader, &parts, config);
     load_servers(loader, &parts, config);
-    if (cJSON_IsObject(root) && loader->problems->errors == 0 && config->service_count + config->server_count == 0)
+    if (loader->problems->errors == 0 && config->service_count + config->server_count == 0)
         LOAD_WARNING(loader, root, "there are neither services nor servers, so there is nothing to do");
+    else if (loader->problems->errors == 0)
+        mesh__judge_use(loader, config);
 }
 
 static const char *print_document(struct loader *loader)

@@ -10,9 +10,11 @@
 #include "balance/balance.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "policy/authorize.h"
 #include "policy/breaker.h"
 #include "policy/budget.h"
 #include "policy/retry.h"
+#include "tls/tls.h"
 #include "wire/address.h"
 
 #include <mesh/config.h>
@@ -37,6 +39,21 @@ struct limits_config {
     uint32_t max_retries; /* UINT32_MAX: unlimited */
 };
 
+enum tls_mode {
+    TLS_MODE_DISABLE,
+    TLS_MODE_SIMPLE, /* only the server shows a certificate */
+    TLS_MODE_MUTUAL,
+    TLS_MODE_PERMISSIVE /* of a server: mutual, and plain text beside it */
+};
+
+/* The settings agree with the mode: what the way of verifying does not use is NULL. In a service `demand.name` is there
+ * with TLS_VERIFY_NAME, and `bundle` too when the identity has several. */
+struct tls_config {
+    enum tls_mode mode;
+    struct tls_settings settings;
+    mesh_nanos handshake_timeout;
+};
+
 struct service_config {
     const char *name;
     struct discover_config discover;
@@ -48,7 +65,8 @@ struct service_config {
     uint64_t max_body;
     uint32_t max_header, max_headers;
     enum balancer balancer;
-    const char *authority;      /* never NULL: DNS name (with a port other than 80), else service name, unless set */
+    const char
+        *authority; /* never NULL: DNS name (with a port other than the default), else service name, unless set */
     const mesh_header *headers; /* sent with every request; checked */
     size_t header_count;
     struct retry_config retry;
@@ -56,6 +74,8 @@ struct service_config {
     struct breaker_config breaker;
     bool breaker_enabled;
     struct limits_config limits;
+    struct tls_config tls;              /* this side is the client */
+    const struct access_policy *access; /* judged for each connection; NULL: none */
 };
 
 struct server_config {
@@ -68,6 +88,8 @@ struct server_config {
     uint32_t max_header, max_headers;
     mesh_nanos idle_timeout;    /* of a connection between requests */
     mesh_nanos request_timeout; /* from the first byte of a request to its last */
+    struct tls_config tls;
+    const struct access_policy *access; /* judged for each request; NULL: none */
 };
 
 struct dns_config {
@@ -75,6 +97,21 @@ struct dns_config {
     uint32_t server_count;
     mesh_nanos timeout; /* of the first try of one query to one server */
     uint32_t tries;
+};
+
+/* Authorities in a file. */
+struct trust_config {
+    const char *name; /* the trust domain, or another name of that form */
+    const char *file;
+};
+
+/* Files, which need not be there yet; paths are resolved against the config's folder. */
+struct identity_config {
+    const char *certificate, *key; /* both or neither; neither: trust only */
+    const struct trust_config *trust;
+    uint32_t trust_count; /* at least 1 */
+    const char *crl;      /* NULL: none */
+    mesh_nanos expiry_warning;
 };
 
 struct config {
@@ -85,8 +122,10 @@ struct config {
     const struct server_config *servers;
     uint32_t server_count;
     struct dns_config dns;
-    struct map by_name; /* service name -> struct service_config */
-    const char *json;   /* the document as it was judged, compact; for mesh_client_inspect() */
+    const struct identity_config *identity; /* NULL: none, and then nobody does TLS */
+    uint32_t handshake_threads;             /* 0: hands are shaken on the loops */
+    struct map by_name;                     /* service name -> struct service_config */
+    const char *json;                       /* the document as it was judged, compact; for mesh_client_inspect() */
 };
 
 /* Judges the document and builds it. On MESH_ECONFIG `*error` has every error, one a line. `warnings` may be NULL. */

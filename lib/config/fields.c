@@ -31,6 +31,26 @@ const struct word mesh__words_retry[] = { { "connect-failure", RETRY_ON_CONNECT_
                                           { "per-try-timeout", RETRY_ON_PER_TRY_TIMEOUT, false },
                                           { NULL, 0, false } };
 
+const struct word mesh__words_service_tls[] = { { "disable", TLS_MODE_DISABLE, false },
+                                                { "simple", TLS_MODE_SIMPLE, false },
+                                                { "mutual", TLS_MODE_MUTUAL, false },
+                                                { NULL, 0, false } };
+
+const struct word mesh__words_server_tls[] = { { "disable", TLS_MODE_DISABLE, false },
+                                               { "simple", TLS_MODE_SIMPLE, false },
+                                               { "mutual", TLS_MODE_MUTUAL, false },
+                                               { "permissive", TLS_MODE_PERMISSIVE, false },
+                                               { NULL, 0, false } };
+
+const struct word mesh__words_verify[] = { { "spiffe", TLS_VERIFY_SPIFFE, false },
+                                           { "name", TLS_VERIFY_NAME, false },
+                                           { "none", TLS_VERIFY_NONE, false },
+                                           { NULL, 0, false } };
+
+const struct word mesh__words_action[] = { { "allow", ACCESS_ALLOW, false },
+                                           { "deny", ACCESS_DENY, false },
+                                           { NULL, 0, false } };
+
 /* In parentheses, so that the comma stays inside while macros hand it on. */
 #define AT(structure, member) (offsetof(struct structure, member), sizeof(((struct structure *)0)->member))
 #define NOWHERE (0, 0)
@@ -55,12 +75,25 @@ const struct field *mesh__field_find(enum object_id object, const char *key)
     return NULL;
 }
 
+bool mesh__field_is_for(const struct field *field, bool in_defaults, bool of_connections)
+{
+    return !(in_defaults && field->flags & FIELD_NOT_IN_DEFAULTS) &&
+           !(of_connections && field->flags & FIELD_OF_REQUESTS);
+}
+
 const struct word *mesh__word_find(const struct word *words, struct view text)
 {
     for (; words->text != NULL; words++)
         if (mesh__view_equal(mesh__view_of(words->text), text))
             return words;
     return NULL;
+}
+
+const char *mesh__word_of(const struct word *words, uint32_t value)
+{
+    while (words->value != value || words->refused)
+        words++;
+    return words->text;
 }
 
 bool mesh__field_scalar(const struct field *field, struct view text, uint64_t *value)
@@ -104,25 +137,39 @@ void mesh__field_store(const struct field *field, void *base, uint64_t value)
         memcpy(target, &value, sizeof(value));
 }
 
+static void store_default_retry_on(const struct field *field, struct view text, struct retry_config *retry)
+{
+    while (text.size > 0) {
+        const char *space = memchr(text.data, ' ', text.size);
+        size_t size = space ? (size_t)(space - text.data) : text.size;
+        const struct word *word = mesh__word_find(field->words, mesh__view(text.data, size));
+        retry->on |= word ? word->value : 0;
+        size += space ? 1 : 0;
+        text = mesh__view(text.data + size, text.size - size);
+    }
+}
+
+/* The default is one protocol: the table itself is the list. */
+static void store_default_alpn(const struct field *field, struct tls_settings *settings)
+{
+    settings->alpn = &field->fallback;
+    settings->alpn_count = 1;
+}
+
 static void store_default(const struct field *field, void *base)
 {
     uint64_t value;
     double ratio;
     struct view text = mesh__view_of(field->fallback);
+    void *target = (char *)base + field->offset;
     if (field->kind == KIND_OBJECT) {
         mesh__fields_default(field->nested, base);
     } else if (field->kind == KIND_RETRY_ON) {
-        struct retry_config *retry = (struct retry_config *)(void *)((char *)base + field->offset);
-        while (text.size > 0) {
-            const char *space = memchr(text.data, ' ', text.size);
-            size_t size = space ? (size_t)(space - text.data) : text.size;
-            const struct word *word = mesh__word_find(field->words, mesh__view(text.data, size));
-            retry->on |= word ? word->value : 0;
-            size += space ? 1 : 0;
-            text = mesh__view(text.data + size, text.size - size);
-        }
+        store_default_retry_on(field, text, target);
+    } else if (field->kind == KIND_ALPN) {
+        store_default_alpn(field, target);
     } else if (field->kind == KIND_RATIO && mesh__scan_number(text, &ratio)) {
-        memcpy((char *)base + field->offset, &ratio, sizeof(ratio));
+        memcpy(target, &ratio, sizeof(ratio));
     } else if (field->fallback != NULL && mesh__field_scalar(field, text, &value)) {
         mesh__field_store(field, base, value);
     }

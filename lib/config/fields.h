@@ -41,6 +41,23 @@ enum field_kind {
     KIND_HEADERS,
     KIND_RETRY_ON,
     KIND_DNS_SERVERS,
+    KIND_TRUST,
+    KIND_PEERS, /* patterns of SPIFFE ids */
+    KIND_PEER_NAME,
+    KIND_BUNDLE, /* a name out of identity.trust */
+    KIND_SERVER_NAME,
+    KIND_ALPN,
+    KIND_AUTHORIZE, /* an object of kind `nested`, built into an access_policy of its own */
+    KIND_RULES,
+    KIND_RULE_NAME,
+    KIND_UNLESS,
+    KIND_RULE_PEERS, /* alternatives of a rule, to KIND_PORTS */
+    KIND_TRUST_DOMAINS,
+    KIND_NAMESPACES,
+    KIND_METHODS,
+    KIND_PATHS,
+    KIND_RULE_HEADERS,
+    KIND_PORTS,
     KIND_REFUSED, /* the feature is not built */
     KIND_COUNT_
 };
@@ -48,7 +65,8 @@ enum field_kind {
 enum field_flag {
     FIELD_REQUIRED = 1,
     FIELD_NOT_IN_DEFAULTS = 2,
-    FIELD_PORT_ZERO = 4 /* of an address: port 0 is fine */
+    FIELD_PORT_ZERO = 4,  /* of an address: port 0 is fine */
+    FIELD_OF_REQUESTS = 8 /* of a rule: asks for the request, so a service, which judges connections, has no such key */
 };
 
 /* A word of a list that ends with { NULL }. */
@@ -59,6 +77,8 @@ struct word {
 };
 
 extern const struct word mesh__words_balancer[], mesh__words_protocol[], mesh__words_wait[], mesh__words_retry[];
+extern const struct word mesh__words_service_tls[], mesh__words_server_tls[], mesh__words_verify[],
+    mesh__words_action[];
 
 struct field {
     enum object_id object;
@@ -80,6 +100,8 @@ struct object {
 struct document_parts {
     const struct cJSON *defaults, *services, *servers; /* NULL: not there */
     struct dns_config dns;
+    struct identity_config identity; /* without trust where there is none */
+    uint32_t handshake_threads;
 };
 
 extern const struct field mesh__fields[FIELD_COUNT];
@@ -88,8 +110,14 @@ extern const struct object mesh__objects[OBJECT_COUNT];
 /* NULL when the object has no such key. */
 const struct field *mesh__field_find(enum object_id object, const char *key);
 
+/* Whether an object can have the field there: inside of "defaults", inside of a service's rules. */
+bool mesh__field_is_for(const struct field *field, bool in_defaults, bool of_connections);
+
 /* NULL when the list has no such word. */
 const struct word *mesh__word_find(const struct word *words, struct view text);
+
+/* The word of a value. */
+const char *mesh__word_of(const struct word *words, uint32_t value);
 
 /* The value of a field of a scalar kind (DURATION to WORD, but RATIO) from the text of a string or a default. */
 bool mesh__field_scalar(const struct field *field, struct view text, uint64_t *value);

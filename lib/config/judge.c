@@ -48,6 +48,8 @@ static void judge_times(struct loader *loader, const struct draft *draft)
     warn_never(loader, draft, F_RETRY_per_try_timeout, service->retry.per_try_timeout);
     if (service->connect_timeout > service->timeout)
         warn_never(loader, draft, F_SERVICE_connect_timeout, service->connect_timeout);
+    if (service->tls.handshake_timeout > service->timeout)
+        warn_never(loader, draft, F_SERVICE_TLS_handshake_timeout, service->tls.handshake_timeout);
     if (service->discover.timeout > service->timeout)
         warn_never(loader, draft, F_DISCOVER_timeout, service->discover.timeout);
     order(loader, draft, F_BACKOFF_base, service->retry.backoff_base, F_BACKOFF_max, service->retry.backoff_max);
@@ -109,6 +111,7 @@ void mesh__judge_service(struct loader *loader, const struct draft *draft, bool 
     judge_times(loader, draft);
     judge_retry(loader, draft);
     judge_breaker(loader, draft);
+    mesh__judge_service_tls(loader, draft, is_defaults);
     if (!is_defaults)
         judge_endpoints(loader, draft);
 }

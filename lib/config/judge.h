@@ -14,5 +14,14 @@ struct draft {
 };
 
 void mesh__judge_service(struct loader *loader, const struct draft *draft, bool is_defaults);
+void mesh__judge_service_tls(struct loader *loader, const struct draft *draft, bool is_defaults);
+
+/* `source`: what the server's object sets, by field_id. */
+void mesh__judge_server(struct loader *loader, const struct server_config *server, const struct cJSON *const *source);
+
+void mesh__judge_identity(struct loader *loader, const struct cJSON *value, const struct identity_config *identity);
+
+/* Does anybody use what the document has for all? */
+void mesh__judge_use(struct loader *loader, const struct config *config);
 
 #endif

@@ -183,6 +183,23 @@ static load_function *const load_functions[KIND_COUNT_] = {
     [KIND_HEADERS] = mesh__load_headers,
     [KIND_RETRY_ON] = mesh__load_retry_on,
     [KIND_DNS_SERVERS] = mesh__load_dns_servers,
+    [KIND_TRUST] = mesh__load_trust,
+    [KIND_PEERS] = mesh__load_peers,
+    [KIND_PEER_NAME] = mesh__load_peer_name,
+    [KIND_BUNDLE] = mesh__load_bundle,
+    [KIND_SERVER_NAME] = mesh__load_server_name,
+    [KIND_ALPN] = mesh__load_alpn,
+    [KIND_AUTHORIZE] = mesh__load_authorize,
+    [KIND_RULES] = mesh__load_rules,
+    [KIND_RULE_NAME] = mesh__load_rule_name,
+    [KIND_UNLESS] = mesh__load_unless,
+    [KIND_RULE_PEERS] = mesh__load_matches,
+    [KIND_TRUST_DOMAINS] = mesh__load_matches,
+    [KIND_NAMESPACES] = mesh__load_matches,
+    [KIND_METHODS] = mesh__load_matches,
+    [KIND_PATHS] = mesh__load_matches,
+    [KIND_RULE_HEADERS] = mesh__load_rule_headers,
+    [KIND_PORTS] = mesh__load_ports,
     [KIND_REFUSED] = load_refused,
 };
 
@@ -192,8 +209,9 @@ static const char *list_keys(struct loader *loader, enum object_id object)
     const char *list = "";
     for (size_t i = 0; i < FIELD_COUNT && list != NULL; i++) {
         const struct field *field = &mesh__fields[i];
-        bool refused = field->kind == KIND_REFUSED || (loader->in_defaults && field->flags & FIELD_NOT_IN_DEFAULTS);
-        if (field->object == object && !refused)
+        bool known =
+            field->kind != KIND_REFUSED && mesh__field_is_for(field, loader->in_defaults, loader->of_connections);
+        if (field->object == object && known)
             list = mesh__config_arena_printf(loader->problems->arena, "%s%s%s", list, *list ? ", " : "", field->key);
     }
     return list ? list : "";
@@ -219,11 +237,23 @@ static void load_member(struct loader *loader, enum object_id object, const cJSO
         report_unknown(loader, object, member);
     } else if (loader->in_defaults && field->flags & FIELD_NOT_IN_DEFAULTS) {
         mesh__problem_at_key(loader->problems, member, "%s cannot be a default, expected it in a service", field->key);
+    } else if (loader->of_connections && field->flags & FIELD_OF_REQUESTS) {
+        mesh__problem_at_key(loader->problems, member,
+                             "a service's rules are judged for connections, which have no %s, expected it in a server",
+                             field->key);
     } else {
         if (loader->source != NULL)
             loader->source[field - mesh__fields] = member;
         load_functions[field->kind](loader, field, member, base);
     }
+}
+
+/* What a required field should be, for a message. */
+static const char *wanted(struct loader *loader, const struct field *field)
+{
+    if (field->kind == KIND_WORD)
+        return list_words(loader, field->words);
+    return field->kind == KIND_TRUST ? "the file of at least one trust domain" : "an address";
 }
 
 void mesh__load_object(struct loader *loader, enum object_id object, const cJSON *value, void *base)
@@ -237,5 +267,6 @@ void mesh__load_object(struct loader *loader, enum object_id object, const cJSON
     for (size_t i = 0; i < FIELD_COUNT; i++)
         if (mesh__fields[i].object == object && mesh__fields[i].flags & FIELD_REQUIRED &&
             cJSON_GetObjectItemCaseSensitive(value, mesh__fields[i].key) == NULL)
-            LOAD_ERROR(loader, value, "%s is missing, expected an address", mesh__fields[i].key);
+            LOAD_ERROR(loader, value, "%s is missing, expected %s", mesh__fields[i].key,
+                       wanted(loader, &mesh__fields[i]));
 }

@@ -10,21 +10,36 @@
 
 #define HEADERS_MAX 100
 
-void mesh__load_path(struct loader *loader, const struct field *field, const cJSON *value, void *base)
+const char *mesh__load_file(struct loader *loader, const cJSON *value)
 {
     const char *text = mesh__load_string(loader, value, "the path of a file");
     if (text == NULL)
-        return;
+        return NULL;
     if (*text == '\0') {
         LOAD_ERROR(loader, value, "the path is empty, expected that of a file");
-        return;
+        return NULL;
     }
     const char *folder = loader->document->folder;
     bool as_it_is = *text == '/' || *folder == '\0';
     const char *slash = as_it_is || folder[strlen(folder) - 1] == '/' ? "" : "/";
-    const char *path = mesh__config_arena_printf(loader->arena, "%s%s%s", as_it_is ? "" : folder, slash, text);
+    return mesh__config_arena_printf(loader->arena, "%s%s%s", as_it_is ? "" : folder, slash, text);
+}
+
+void mesh__load_path(struct loader *loader, const struct field *field, const cJSON *value, void *base)
+{
+    const char *path = mesh__load_file(loader, value);
     memcpy((char *)base + field->offset, &path, sizeof(path));
-    ((struct service_config *)base)->discover.kind = DISCOVER_FILE;
+    if (path != NULL && field == &mesh__fields[F_DISCOVER_file])
+        ((struct service_config *)base)->discover.kind = DISCOVER_FILE;
+}
+
+size_t mesh__load_list(struct loader *loader, const cJSON *value, const char *of)
+{
+    if (!cJSON_IsArray(value))
+        LOAD_ERROR(loader, value, "%s is no list, expected one of %s", QUOTE(loader, value), of);
+    else if (value->child == NULL)
+        LOAD_ERROR(loader, value, "the list is empty, expected %s", of);
+    return cJSON_IsArray(value) ? (size_t)cJSON_GetArraySize(value) : 0;
 }
 
 void mesh__load_authority(struct loader *loader, const struct field *field, const cJSON *value, void *base)

@@ -60,39 +60,37 @@ static void write_not_built(struct buf *out, const struct word *words)
         mesh__buf_append_char(out, '.');
 }
 
-static const char *type_name(const struct field *field)
-{
-    switch (field->kind) {
-    case KIND_DURATION:
-    case KIND_DURATION_OR_NONE:
-        return "duration";
-    case KIND_SIZE:
-        return "size";
-    case KIND_COUNT:
-    case KIND_COUNT_OR_UNLIMITED:
-        return "whole number";
-    case KIND_RATIO:
-        return "number";
-    case KIND_BOOL:
-        return "`true` or `false`";
-    case KIND_OBJECT:
-    case KIND_DEFAULTS:
-    case KIND_NAMED:
-        return "object";
-    case KIND_ENDPOINTS:
-        return "list of addresses or objects";
-    case KIND_RETRY_ON:
-        return "list of words";
-    case KIND_DNS_SERVERS:
-        return "list of addresses";
-    case KIND_HEADERS:
-        return "object of strings";
-    case KIND_ADDRESS:
-        return "address";
-    default:
-        return "string";
-    }
-}
+/* What is not here is a string. */
+static const char *const types[KIND_COUNT_] = {
+    [KIND_DURATION] = "duration",
+    [KIND_DURATION_OR_NONE] = "duration",
+    [KIND_SIZE] = "size",
+    [KIND_COUNT] = "whole number",
+    [KIND_COUNT_OR_UNLIMITED] = "whole number",
+    [KIND_RATIO] = "number",
+    [KIND_BOOL] = "`true` or `false`",
+    [KIND_OBJECT] = "object",
+    [KIND_DEFAULTS] = "object",
+    [KIND_NAMED] = "object",
+    [KIND_ENDPOINTS] = "list of addresses or objects",
+    [KIND_RETRY_ON] = "list of words",
+    [KIND_DNS_SERVERS] = "list of addresses",
+    [KIND_HEADERS] = "object of strings",
+    [KIND_ADDRESS] = "address",
+    [KIND_TRUST] = "object of paths",
+    [KIND_PEERS] = "list of SPIFFE ids",
+    [KIND_ALPN] = "list of strings",
+    [KIND_AUTHORIZE] = "object",
+    [KIND_RULES] = "list of objects",
+    [KIND_UNLESS] = "object",
+    [KIND_RULE_PEERS] = "list of strings",
+    [KIND_TRUST_DOMAINS] = "list of strings",
+    [KIND_NAMESPACES] = "list of strings",
+    [KIND_METHODS] = "list of strings",
+    [KIND_PATHS] = "list of strings",
+    [KIND_RULE_HEADERS] = "object of strings or lists of them",
+    [KIND_PORTS] = "list of whole numbers, 1 to 65535",
+};
 
 static void write_type(struct buf *out, const struct field *field)
 {
@@ -100,7 +98,7 @@ static void write_type(struct buf *out, const struct field *field)
         write_words(out, field->words);
         return;
     }
-    mesh__buf_append_text(out, type_name(field));
+    mesh__buf_append_text(out, types[field->kind] ? types[field->kind] : "string");
     if (field->low != NULL)
         mesh__buf_printf(out, ", %s to %s", field->low, field->high);
     if (field->kind == KIND_DURATION_OR_NONE)
@@ -120,7 +118,7 @@ static void write_default(struct buf *out, const struct field *field)
         mesh__buf_append_text(out, "required");
     } else if (field->fallback == NULL) {
         mesh__buf_append_text(out, "");
-    } else if (field->kind == KIND_RETRY_ON) {
+    } else if (field->kind == KIND_RETRY_ON || field->kind == KIND_ALPN) {
         mesh__buf_append_text(out, "`\"");
         for (const char *at = field->fallback; *at != '\0'; at++)
             mesh__buf_append_text(out, *at == ' ' ? "\"`, `\"" : (const char[]){ *at, '\0' });

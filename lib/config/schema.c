@@ -6,15 +6,46 @@
 #include "config/fields.h"
 
 #define NAME_PATTERN "^[A-Za-z0-9._-]{1,63}$"
+#define DOMAIN_PATTERN "^[a-z0-9._-]{1,255}$"
 #define DURATION_PATTERN "[0-9]+(\\\\.[0-9]+)?(ns|us|ms|s|m|h)"
 #define SIZE_PATTERN "^[0-9]+(\\\\.[0-9]+)?(B|[KMG]i?B)$"
 #define ADDRESS_PATTERN "^([0-9.]+:[0-9]+|\\\\[[0-9A-Fa-f:.]+(%[0-9]+)?\\\\]:[0-9]+|unix:/.+)$"
+
+/* Kinds whose values are strings of one form. */
+static const char *const patterns[KIND_COUNT_] = {
+    [KIND_DURATION] = "^" DURATION_PATTERN "$",
+    [KIND_DURATION_OR_NONE] = "^(none|" DURATION_PATTERN ")$",
+    [KIND_SIZE] = SIZE_PATTERN,
+    [KIND_ADDRESS] = ADDRESS_PATTERN,
+    [KIND_HOST_PORT] = "^[A-Za-z0-9._-]+:[0-9]+$",
+    [KIND_PATH] = ".",
+    [KIND_PEER_NAME] = "^([A-Za-z0-9._-]+|[0-9A-Fa-f:.]+)$",
+    [KIND_SERVER_NAME] = "^[A-Za-z0-9._-]+$",
+    [KIND_RULE_NAME] = ".",
+};
+
+#define TEXT_ITEM "{ \"type\": \"string\", \"minLength\": 1 }"
+#define PEER_PATTERN "^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)*(/[*])?$"
+
+/* Kinds whose values are lists, as what is in them. But for ALPN they are not empty. */
+static const char *const lists[KIND_COUNT_] = {
+    [KIND_DNS_SERVERS] = "{ \"type\": \"string\" }",
+    [KIND_PEERS] = "{ \"type\": \"string\", \"pattern\": \"" PEER_PATTERN "\" }",
+    [KIND_ALPN] = "{ \"type\": \"string\", \"pattern\": \"^[!-~]{1,255}$\" }",
+    [KIND_RULE_PEERS] = TEXT_ITEM,
+    [KIND_TRUST_DOMAINS] = "{ \"type\": \"string\", \"pattern\": \"" DOMAIN_PATTERN "\" }",
+    [KIND_NAMESPACES] = "{ \"type\": \"string\", \"pattern\": \"^[A-Za-z0-9._-]+$\" }",
+    [KIND_METHODS] = TEXT_ITEM,
+    [KIND_PATHS] = TEXT_ITEM,
+    [KIND_PORTS] = "{ \"type\": \"integer\", \"minimum\": 1, \"maximum\": 65535 }",
+};
 
 struct writer {
     struct buf *out;
     int depth;
     bool first; /* nothing was written into the innermost object or array yet */
     bool in_defaults;
+    bool of_connections; /* inside of the rules of a service */
 };
 
 static void write_object(struct writer *w, enum object_id object);
@@ -132,12 +163,69 @@ static void write_defaults(struct writer *w, const struct field *field)
     w->in_defaults = false;
 }
 
+static void write_trust(struct writer *w)
+{
+    raw(w, "type", "\"object\"");
+    raw(w, "minProperties", "1");
+    raw(w, "propertyNames", "{ \"pattern\": \"" DOMAIN_PATTERN "\" }");
+    raw(w, "additionalProperties", TEXT_ITEM);
+}
+
+static void write_rule_headers(struct writer *w)
+{
+    raw(w, "type", "\"object\"");
+    raw(w, "minProperties", "1");
+    open(w, "additionalProperties", '{');
+    open(w, "oneOf", '[');
+    raw(w, NULL, TEXT_ITEM);
+    raw(w, NULL, "{ \"type\": \"array\", \"minItems\": 1, \"items\": " TEXT_ITEM " }");
+    close(w, ']');
+    close(w, '}');
+}
+
+static void write_pattern(struct writer *w, const char *pattern)
+{
+    start(w, "pattern");
+    mesh__buf_printf(w->out, "\"%s\"", pattern);
+}
+
+static void write_list(struct writer *w, const struct field *field)
+{
+    raw(w, "type", "\"array\"");
+    if (field->kind != KIND_ALPN)
+        raw(w, "minItems", "1");
+    raw(w, "items", lists[field->kind]);
+}
+
+/* Objects that are not built into what is around them. */
+static void write_policy(struct writer *w, const struct field *field)
+{
+    switch (field->kind) {
+    case KIND_AUTHORIZE:
+        w->of_connections = field->object == OBJECT_SERVICE;
+        write_object(w, field->nested);
+        w->of_connections = false;
+        break;
+    case KIND_RULES:
+        raw(w, "type", "\"array\"");
+        raw(w, "minItems", "1");
+        open(w, "items", '{');
+        write_object(w, OBJECT_RULE);
+        close(w, '}');
+        break;
+    default:
+        raw(w, "minProperties", "1");
+        write_object(w, OBJECT_UNLESS);
+        break;
+    }
+}
+
 static void write_default(struct writer *w, const struct field *field)
 {
     struct view rest = mesh__view_of(field->fallback);
     if (field->fallback == NULL)
         return;
-    if (field->kind == KIND_RETRY_ON) {
+    if (field->kind == KIND_RETRY_ON || field->kind == KIND_ALPN) {
         raw(w, "default", "[\"");
         for (; rest.size > 0; rest = mesh__view(rest.data + 1, rest.size - 1))
             mesh__buf_append_text(w->out, *rest.data == ' ' ? "\", \"" : (const char[]){ *rest.data, '\0' });
@@ -152,18 +240,6 @@ static void write_default(struct writer *w, const struct field *field)
 static void write_type(struct writer *w, const struct field *field)
 {
     switch (field->kind) {
-    case KIND_DURATION:
-        raw(w, "type", "\"string\"");
-        raw(w, "pattern", "\"^" DURATION_PATTERN "$\"");
-        break;
-    case KIND_DURATION_OR_NONE:
-        raw(w, "type", "\"string\"");
-        raw(w, "pattern", "\"^(none|" DURATION_PATTERN ")$\"");
-        break;
-    case KIND_SIZE:
-        raw(w, "type", "\"string\"");
-        raw(w, "pattern", "\"" SIZE_PATTERN "\"");
-        break;
     case KIND_COUNT:
         write_range(w, "integer", field);
         break;
@@ -191,14 +267,6 @@ static void write_type(struct writer *w, const struct field *field)
     case KIND_ENDPOINTS:
         write_endpoints(w);
         break;
-    case KIND_ADDRESS:
-        raw(w, "type", "\"string\"");
-        raw(w, "pattern", "\"" ADDRESS_PATTERN "\"");
-        break;
-    case KIND_HOST_PORT:
-        raw(w, "type", "\"string\"");
-        raw(w, "pattern", "\"^[A-Za-z0-9._-]+:[0-9]+$\"");
-        break;
     case KIND_HEADERS:
         raw(w, "type", "\"object\"");
         raw(w, "maxProperties", "100");
@@ -207,19 +275,24 @@ static void write_type(struct writer *w, const struct field *field)
     case KIND_RETRY_ON:
         write_retry_on(w, field);
         break;
-    case KIND_DNS_SERVERS:
-        raw(w, "type", "\"array\"");
-        raw(w, "minItems", "1");
-        raw(w, "items", "{ \"type\": \"string\" }");
+    case KIND_TRUST:
+        write_trust(w);
+        break;
+    case KIND_AUTHORIZE:
+    case KIND_RULES:
+    case KIND_UNLESS:
+        write_policy(w, field);
+        break;
+    case KIND_RULE_HEADERS:
+        write_rule_headers(w);
         break;
     case KIND_REFUSED:
         raw(w, "not", "{}");
         break;
-    case KIND_TEXT:
-    case KIND_PATH:
-    case KIND_AUTHORITY:
-    case KIND_COUNT_:
+    default:
         raw(w, "type", "\"string\"");
+        if (patterns[field->kind] != NULL)
+            write_pattern(w, patterns[field->kind]);
         break;
     }
 }
@@ -234,7 +307,10 @@ static void write_field(struct writer *w, const struct field *field)
         text(w, "description", field->text);
     }
     write_default(w, field);
-    write_type(w, field);
+    if (lists[field->kind] != NULL)
+        write_list(w, field);
+    else
+        write_type(w, field);
     close(w, '}');
 }
 
@@ -244,7 +320,7 @@ static void write_object(struct writer *w, enum object_id object)
     raw(w, "additionalProperties", "false");
     open(w, "properties", '{');
     for (size_t i = 0; i < FIELD_COUNT; i++)
-        if (mesh__fields[i].object == object && !(w->in_defaults && mesh__fields[i].flags & FIELD_NOT_IN_DEFAULTS))
+        if (mesh__fields[i].object == object && mesh__field_is_for(&mesh__fields[i], w->in_defaults, w->of_connections))
             write_field(w, &mesh__fields[i]);
     close(w, '}');
     bool any = false;
@@ -258,6 +334,10 @@ static void write_object(struct writer *w, enum object_id object)
     }
     if (any)
         close(w, ']');
+    if (object == OBJECT_IDENTITY)
+        raw(w, "dependencies", "{ \"certificate\": [\"key\"], \"key\": [\"certificate\"] }");
+    if (object == OBJECT_AUTHORIZE && !w->of_connections) /* those of a service may come from the defaults */
+        raw(w, "required", "[\"rules\"]");
     if (object == OBJECT_DISCOVER && !w->in_defaults)
         raw(w, "oneOf", "[{ \"required\": [\"dns\"] }, { \"required\": [\"file\"] }]");
 }

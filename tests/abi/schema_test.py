@@ -18,13 +18,18 @@ SERVICE = {"endpoints": ["127.0.0.1:1"]}
 
 # Members of a service that the schema refuses.
 REFUSED = ({"timeout": 15}, {"timeout": "15"}, {"timeout": "1m30s"}, {"tiemout": "1s"}, {"max_body": "8M"},
-           {"max_headers": 0}, {"max_headers": "100"}, {"balancer": "weighted"}, {"protocol": "http2"}, {"tls": {}},
+           {"max_headers": 0}, {"max_headers": "100"}, {"balancer": "weighted"}, {"protocol": "http2"},
+           {"tls": {"mode": "permissive"}}, {"tls": {"peers": []}}, {"tls": {"peers": ["shop/order"]}},
+           {"authorize": {"rules": []}}, {"authorize": {"rules": [{}]}},
+           {"authorize": {"rules": [{"action": "allow", "paths": ["/"]}]}},
            {"discover": {"dns": "a:1"}}, {"endpoints": []}, {"endpoints": ["localhost:80"]},
            {"endpoints": [{"weight": 1}]}, {"retry": {"attempts": 11}}, {"retry": {"on": ["399"]}},
            {"retry": {"budget": {"ratio": -1}}}, {"circuit_breaker": {"enabled": "yes"}},
            {"limits": {"max_retries": "none"}}, {"headers": {"x": 1}})
 ACCEPTED = ({"timeout": "0.5s"}, {"max_connection_age": "none"}, {"max_body": "1.5MB"}, {"retry": {"on": ["5xx", "429"]}},
             {"limits": {"max_retries": "unlimited"}}, {"limits": {"max_retries": 3}},
+            {"tls": {}}, {"tls": {"peers": ["spiffe://shop/ns/*"], "alpn": []}},
+            {"authorize": {"rules": [{"action": "deny", "unless": {"ports": [80]}}]}},
             {"endpoints": ["unix:/x", "[fe80::1%2]:80", {"address": "1.2.3.4:5", "weight": 2}]})
 
 schema = json.loads((ROOT / "docs/mesh.schema.json").read_text())
@@ -54,6 +59,10 @@ expect("a bad name", {"services": {"a b": SERVICE}}, False)
 expect("endpoints as a default", {"defaults": SERVICE}, False)
 expect("discover.timeout as a default", {"defaults": {"discover": {"timeout": "1s"}}}, True)
 expect("no listen", {"servers": {"s": {}}}, False)
+expect("an identity without trust", {"identity": {"certificate": "a", "key": "b"}}, False)
+expect("a certificate without a key", {"identity": {"certificate": "a", "trust": {"a": "b"}}}, False)
+expect("an identity", {"identity": {"trust": {"a": "b"}}, "tls": {"handshake_threads": 16}}, True)
+expect("a server without rules", {"servers": {"s": {"listen": "127.0.0.1:1", "authorize": {}}}}, False)
 expect("nothing", {}, True)
 print(f"{checks} documents, {failures} failures")
 sys.exit(1 if failures or not samples else 0)

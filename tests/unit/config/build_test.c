@@ -444,14 +444,15 @@ static void fail_each(struct view text, mesh_status wanted)
 
 START_TEST(memory_fails_at_each_request)
 {
-    static const char *const names[] = { "full.json", "refused-types.json", "refused-contract.json" };
+    static const char *const names[] = { "full.json", "tls.json", "refused-types.json", "refused-contract.json",
+                                         "refused-tls.json" };
     char path[512], text[8192];
     (void)snprintf(path, sizeof(path), "%s%s", SAMPLES, names[_i]);
     FILE *stream = fopen(path, "rb");
     ck_assert_ptr_nonnull(stream);
     size_t size = fread(text, 1, sizeof(text), stream);
     ck_assert_int_eq(fclose(stream), 0);
-    fail_each(mesh__view(text, size), _i == 0 ? MESH_OK : MESH_ECONFIG);
+    fail_each(mesh__view(text, size), _i < 2 ? MESH_OK : MESH_ECONFIG);
 }
 END_TEST
 
@@ -493,7 +494,7 @@ int main(void)
     tcase_add_test(tcase, setters_say_everything);
     tcase_add_test(tcase, folders);
     tcase_add_test(tcase, endpoint_files);
-    tcase_add_loop_test(tcase, memory_fails_at_each_request, 0, 3);
+    tcase_add_loop_test(tcase, memory_fails_at_each_request, 0, 5);
     tcase_add_test(tcase, memory_fails_while_reading_endpoints);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -115,7 +115,8 @@ START_TEST(depth_is_bounded)
     ck_assert_int_eq(mesh_config_check(document, &error, NULL), MESH_ECONFIG);
     ck_assert_str_eq(
         mesh_error_text(error),
-        "config: config: /a: unknown key, expected one of $schema, defaults, services, servers, dns, wait");
+        "config: config: /a: unknown key, expected one of $schema, defaults, services, servers, dns, wait, "
+        "identity, tls");
     mesh_error_free(error);
     mesh_config_free(document);
 }
@@ -134,7 +135,8 @@ START_TEST(places_go_with_the_values_that_were_read)
                      "\"10s\"\n"
                      "config:2:15: config: /services/a/x: unknown key, expected one of endpoints, discover, timeout, "
                      "connect_timeout, idle_timeout, max_connection_age, max_requests_per_connection, max_body, "
-                     "max_header, max_headers, balancer, protocol, authority, headers, retry, circuit_breaker, limits\n"
+                     "max_header, max_headers, balancer, protocol, authority, headers, retry, circuit_breaker, limits, "
+                     "tls, authorize\n"
                      "config:3:14: config: /services/a/endpoints: 3 is no list, expected one of addresses\n"
                      "config: config: /services/b: 6 is no service, expected an object");
     mesh_error_free(error);
