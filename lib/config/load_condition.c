@@ -80,18 +80,19 @@ static void check_method(struct loader *loader, const cJSON *value, const struct
                      QUOTE(loader, value));
 }
 
-/* Whether the braces and stars of a template are those of whole segments {*} and {**}. */
-static bool is_template(struct view text)
+/* Whether a path has it once slashes are merged and dot segments resolved; the last segment of a prefix may go on. */
+static bool is_resolved(const struct text_match *match)
 {
-    while (text.size > 0) {
-        const char *slash = memchr(text.data, '/', text.size);
-        struct view segment = mesh__view(text.data, slash ? (size_t)(slash - text.data) : text.size);
-        bool wild = mesh__view_equal(segment, VIEW_LITERAL("{*}")) || mesh__view_equal(segment, VIEW_LITERAL("{**}"));
-        for (size_t i = 0; i < segment.size && !wild; i++)
-            if (strchr("{}*", segment.data[i]) != NULL)
-                return false;
-        size_t used = segment.size + (slash != NULL);
-        text = mesh__view(text.data + used, text.size - used);
+    struct view rest = match->text;
+    for (bool first = true; rest.size > 0; first = false) {
+        const char *slash = memchr(rest.data, '/', rest.size);
+        struct view segment = mesh__view(rest.data, slash ? (size_t)(slash - rest.data) : rest.size);
+        bool dots = mesh__view_equal(segment, VIEW_LITERAL(".")) || mesh__view_equal(segment, VIEW_LITERAL(".."));
+        bool whole = slash ? !first : match->kind != TEXT_PREFIX && (!first || match->kind == TEXT_EXACT);
+        if (whole && (dots || segment.size == 0))
+            return false;
+        size_t used = segment.size + (slash ? 1 : 0);
+        rest = mesh__view(rest.data + used, rest.size - used);
     }
     return true;
 }
@@ -99,15 +100,14 @@ static bool is_template(struct view text)
 static void check_path(struct loader *loader, const cJSON *value, const struct text_match *match)
 {
     struct view text = match->text;
-    bool whole = match->kind == TEXT_EXACT || match->kind == TEXT_PREFIX || match->kind == TEXT_TEMPLATE;
-    if (match->kind == TEXT_TEMPLATE && !is_template(text))
-        LOAD_ERROR(loader, value, "%s is no template, expected whole segments {*} and {**}, and no other stars",
-                   QUOTE(loader, value));
-    else if (whole && text.data[0] != '/')
+    if ((match->kind == TEXT_EXACT || match->kind == TEXT_PREFIX) && text.data[0] != '/')
         LOAD_ERROR(loader, value, "%s does not begin with a slash, as every path does, expected one",
                    QUOTE(loader, value));
     else if (memchr(text.data, '?', text.size) != NULL)
         LOAD_ERROR(loader, value, "%s has a query, which is not compared, expected the path alone",
+                   QUOTE(loader, value));
+    else if (!is_resolved(match))
+        LOAD_ERROR(loader, value, "%s has an empty segment or one of dots, expected the path without",
                    QUOTE(loader, value));
 }
 
@@ -127,20 +127,6 @@ static const struct texts conditions[KIND_COUNT_] = {
     [KIND_RULE_HEADERS] = { "texts", true, check_header_value },
 };
 
-/* What the stars of a text make of it; false when they stand where they cannot. */
-static bool split_stars(struct view text, struct text_match *out)
-{
-    bool first = text.data[0] == '*', last = text.data[text.size - 1] == '*';
-    *out = (struct text_match){ TEXT_EXACT, text };
-    if (first && text.size == 1)
-        *out = (struct text_match){ TEXT_ANY, mesh__view(text.data, 0) };
-    else if (first)
-        *out = (struct text_match){ TEXT_SUFFIX, mesh__view(text.data + 1, text.size - 1) };
-    else if (last)
-        *out = (struct text_match){ TEXT_PREFIX, mesh__view(text.data, text.size - 1) };
-    return out->text.size == 0 || memchr(out->text.data, '*', out->text.size) == NULL;
-}
-
 /* One alternative. */
 static void load_text(struct loader *loader, enum field_kind kind, const cJSON *value, struct text_match *out)
 {
@@ -153,19 +139,15 @@ static void load_text(struct loader *loader, enum field_kind kind, const cJSON *
     if (text.data == NULL)
         return;
     *out = (struct text_match){ TEXT_EXACT, text };
-    bool template = kind == KIND_PATHS && strpbrk(text.data, "{}") != NULL;
-    if (text.size == 0) {
-        LOAD_ERROR(loader, value, "the text is empty and would match nothing, expected %s", about->of);
-        return;
-    }
-    if (template)
-        out->kind = TEXT_TEMPLATE;
-    else if (about->stars && !split_stars(text, out)) {
-        LOAD_ERROR(loader, value, "%s has a star inside, expected one at its start or at its end",
-                   QUOTE(loader, value));
-        return;
-    }
-    about->check(loader, value, out);
+    const char *wrong = NULL;
+    if (text.size == 0)
+        wrong = "it is empty and would match nothing";
+    else if (about->stars)
+        wrong = mesh__text_parse(text, kind == KIND_PATHS, out);
+    if (wrong == NULL)
+        about->check(loader, value, out);
+    else
+        LOAD_ERROR(loader, value, "%s is no text to match: %s", QUOTE(loader, value), wrong);
 }
 
 static void load_texts(struct loader *loader, enum field_kind kind, const cJSON *value, struct text_matches *out)

@@ -56,15 +56,15 @@ static const struct row rules[] = {
                                                 "expected one of SPIFFE ids such as \"spiffe://shop/order\"" },
     { "{\"action\":\"allow\",\"peers\":[\"\",1,\"shop/x\",\"a*b\",\"**\",\"spiffe://shop*\",\"spiffe://"
       "shop\",\"spiffe://Shop/*\",\"spiffe://shop/x*\"]}",
-      "f:3:28: config: /servers/v/authorize/rules/0/peers/0: the text is empty and would match nothing, expected "
-      "SPIFFE ids such as \"spiffe://shop/order\"\n"
+      "f:3:28: config: /servers/v/authorize/rules/0/peers/0: \"\" is no text to match: it is empty and would match "
+      "nothing\n"
       "f:3:31: config: /servers/v/authorize/rules/0/peers/1: 1 is no string, expected a text\n"
       "f:3:33: config: /servers/v/authorize/rules/0/peers/2: \"shop/x\" is no SPIFFE id: a SPIFFE id begins with "
       "\"spiffe://\", in lower case\n"
-      "f:3:42: config: /servers/v/authorize/rules/0/peers/3: \"a*b\" has a star inside, expected one at its start or "
-      "at its end\n"
-      "f:3:48: config: /servers/v/authorize/rules/0/peers/4: \"**\" has a star inside, expected one at its start or at "
-      "its end\n"
+      "f:3:42: config: /servers/v/authorize/rules/0/peers/3: \"a*b\" is no text to match: a star is the first or the "
+      "last character, and the only star\n"
+      "f:3:48: config: /servers/v/authorize/rules/0/peers/4: \"**\" is no text to match: a star is the first or the "
+      "last character, and the only star\n"
       "f:3:53: config: /servers/v/authorize/rules/0/peers/5: \"spiffe://shop*\" matches other trust domains too, "
       "expected \"spiffe://shop/*\"\n"
       "f:3:70: config: /servers/v/authorize/rules/0/peers/6: \"spiffe://shop\" is a trust domain's own id, which no "
@@ -76,8 +76,8 @@ static const struct row rules[] = {
       "only a-z, 0-9, '.', '-' and '_'\n"
       "f:3:43: config: /servers/v/authorize/rules/0/trust_domains/1: \"sh*\" is no trust domain: a trust domain holds "
       "only a-z, 0-9, '.', '-' and '_'\n"
-      "f:3:49: config: /servers/v/authorize/rules/0/trust_domains/2: the text is empty and would match nothing, "
-      "expected trust domains" },
+      "f:3:49: config: /servers/v/authorize/rules/0/trust_domains/2: \"\" is no text to match: it is empty and would "
+      "match nothing" },
     { "{\"action\":\"allow\",\"trust_domains\":[]}",
       "f:3:35: config: /servers/v/authorize/rules/0/trust_domains: the list is empty, expected trust domains" },
     { "{\"action\":\"allow\",\"namespaces\":[\"a*\",\"a/b\",1]}",
@@ -91,8 +91,8 @@ static const struct row rules[] = {
     { "{\"action\":\"allow\",\"methods\":[\"G ET\",\"(*\",\"\"]}",
       "f:3:30: config: /servers/v/authorize/rules/0/methods/0: \"G ET\" is no method, expected one such as \"GET\"\n"
       "f:3:37: config: /servers/v/authorize/rules/0/methods/1: \"(*\" is no method, expected one such as \"GET\"\n"
-      "f:3:42: config: /servers/v/authorize/rules/0/methods/2: the text is empty and would match nothing, expected "
-      "methods such as \"GET\"" },
+      "f:3:42: config: /servers/v/authorize/rules/0/methods/2: \"\" is no text to match: it is empty and would match "
+      "nothing" },
     { "{\"action\":\"allow\",\"methods\":[]}",
       "f:3:29: config: /servers/v/authorize/rules/0/methods: the list is empty, expected methods such as \"GET\"" },
     { "{\"action\":\"allow\",\"methods\":\"GET\"}", "f:3:29: config: /servers/v/authorize/rules/0/methods: \"GET\" is "
@@ -100,33 +100,49 @@ static const struct row rules[] = {
     { "{\"action\":\"allow\",\"paths\":[\"charge\",\"/a*b\",\"/a?b=c\",\"\",\"charge*\",\"{*}/x\"]}",
       "f:3:28: config: /servers/v/authorize/rules/0/paths/0: \"charge\" does not begin with a slash, as every path "
       "does, expected one\n"
-      "f:3:37: config: /servers/v/authorize/rules/0/paths/1: \"/a*b\" has a star inside, expected one at its start or "
-      "at its end\n"
+      "f:3:37: config: /servers/v/authorize/rules/0/paths/1: \"/a*b\" is no text to match: a star is the first or the "
+      "last character, and the only star\n"
       "f:3:44: config: /servers/v/authorize/rules/0/paths/2: \"/a?b=c\" has a query, which is not compared, expected "
       "the path alone\n"
-      "f:3:53: config: /servers/v/authorize/rules/0/paths/3: the text is empty and would match nothing, expected paths "
-      "such as \"/charge\"\n"
+      "f:3:53: config: /servers/v/authorize/rules/0/paths/3: \"\" is no text to match: it is empty and would match "
+      "nothing\n"
       "f:3:56: config: /servers/v/authorize/rules/0/paths/4: \"charge*\" does not begin with a slash, as every path "
       "does, expected one\n"
-      "f:3:66: config: /servers/v/authorize/rules/0/paths/5: \"{*}/x\" does not begin with a slash, as every path "
-      "does, expected one" },
+      "f:3:66: config: /servers/v/authorize/rules/0/paths/5: \"{*}/x\" is no text to match: a path template begins "
+      "with a slash" },
     { "{\"action\":\"allow\",\"paths\":[]}",
       "f:3:27: config: /servers/v/authorize/rules/0/paths: the list is empty, expected paths such as \"/charge\"" },
-    { "{\"action\":\"allow\",\"paths\":[\"/a/{\",\"/a/}\",\"/{x}\",\"/a{*}\",\"/{*}*\",\"/{***}\",\"/{*}/*\"]}",
-      "f:3:28: config: /servers/v/authorize/rules/0/paths/0: \"/a/{\" is no template, expected whole segments {*} and "
-      "{**}, and no other stars\n"
-      "f:3:35: config: /servers/v/authorize/rules/0/paths/1: \"/a/}\" is no template, expected whole segments {*} and "
-      "{**}, and no other stars\n"
-      "f:3:42: config: /servers/v/authorize/rules/0/paths/2: \"/{x}\" is no template, expected whole segments {*} and "
-      "{**}, and no other stars\n"
-      "f:3:49: config: /servers/v/authorize/rules/0/paths/3: \"/a{*}\" is no template, expected whole segments {*} and "
-      "{**}, and no other stars\n"
-      "f:3:57: config: /servers/v/authorize/rules/0/paths/4: \"/{*}*\" is no template, expected whole segments {*} and "
-      "{**}, and no other stars\n"
-      "f:3:65: config: /servers/v/authorize/rules/0/paths/5: \"/{***}\" is no template, expected whole segments {*} "
-      "and {**}, and no other stars\n"
-      "f:3:74: config: /servers/v/authorize/rules/0/paths/6: \"/{*}/*\" is no template, expected whole segments {*} "
-      "and {**}, and no other stars" },
+    { "{\"action\":\"allow\",\"paths\":[\"/a/{\",\"/a/}\",\"/{x}\",\"/a{*}\",\"/{*}*\",\"/{***}\",\"/{*}/*\",\"/{**}/"
+      "{*}\"]}",
+      "f:3:28: config: /servers/v/authorize/rules/0/paths/0: \"/a/{\" is no text to match: in a path template, braces "
+      "and stars are whole segments: {*} or {**}\n"
+      "f:3:35: config: /servers/v/authorize/rules/0/paths/1: \"/a/}\" is no text to match: in a path template, braces "
+      "and stars are whole segments: {*} or {**}\n"
+      "f:3:42: config: /servers/v/authorize/rules/0/paths/2: \"/{x}\" is no text to match: in a path template, braces "
+      "and stars are whole segments: {*} or {**}\n"
+      "f:3:49: config: /servers/v/authorize/rules/0/paths/3: \"/a{*}\" is no text to match: in a path template, braces "
+      "and stars are whole segments: {*} or {**}\n"
+      "f:3:57: config: /servers/v/authorize/rules/0/paths/4: \"/{*}*\" is no text to match: in a path template, braces "
+      "and stars are whole segments: {*} or {**}\n"
+      "f:3:65: config: /servers/v/authorize/rules/0/paths/5: \"/{***}\" is no text to match: in a path template, "
+      "braces and stars are whole segments: {*} or {**}\n"
+      "f:3:74: config: /servers/v/authorize/rules/0/paths/6: \"/{*}/*\" is no text to match: in a path template, "
+      "braces and stars are whole segments: {*} or {**}\n"
+      "f:3:83: config: /servers/v/authorize/rules/0/paths/7: \"/{**}/{*}\" is no text to match: in a path template, "
+      "{**} is the last of the operators" },
+    { "{\"action\":\"allow\",\"paths\":[\"/a//b\",\"/a/../b\",\"/a/.\",\"/./a*\",\"*/../a\",\"/a//{*}\"]}",
+      "f:3:28: config: /servers/v/authorize/rules/0/paths/0: \"/a//b\" has an empty segment or one of dots, expected "
+      "the path without\n"
+      "f:3:36: config: /servers/v/authorize/rules/0/paths/1: \"/a/../b\" has an empty segment or one of dots, expected "
+      "the path without\n"
+      "f:3:46: config: /servers/v/authorize/rules/0/paths/2: \"/a/.\" has an empty segment or one of dots, expected "
+      "the path without\n"
+      "f:3:53: config: /servers/v/authorize/rules/0/paths/3: \"/./a*\" has an empty segment or one of dots, expected "
+      "the path without\n"
+      "f:3:61: config: /servers/v/authorize/rules/0/paths/4: \"*/../a\" has an empty segment or one of dots, expected "
+      "the path without\n"
+      "f:3:70: config: /servers/v/authorize/rules/0/paths/5: \"/a//{*}\" has an empty segment or one of dots, expected "
+      "the path without" },
     { "{\"action\":\"allow\",\"headers\":[]}",
       "f:3:29: config: /servers/v/authorize/rules/0/headers: a list is no object, expected one of names and values" },
     { "{\"action\":\"allow\",\"headers\":{}}",
@@ -138,12 +154,12 @@ static const struct row rules[] = {
       "f:3:50: config: /servers/v/authorize/rules/0/headers/x-a: this header field is named twice, expected it once\n"
       "f:3:66: config: /servers/v/authorize/rules/0/headers/c: the list is empty, expected texts\n"
       "f:3:73: config: /servers/v/authorize/rules/0/headers/d: 1 is no string, expected a text\n"
-      "f:3:79: config: /servers/v/authorize/rules/0/headers/e: \"a*b\" has a star inside, expected one at its start or "
-      "at its end\n"
+      "f:3:79: config: /servers/v/authorize/rules/0/headers/e: \"a*b\" is no text to match: a star is the first or the "
+      "last character, and the only star\n"
       "f:3:89: config: /servers/v/authorize/rules/0/headers/f: \"\\u0001\" is no value of a header field, expected no "
       "control characters\n"
-      "f:3:102: config: /servers/v/authorize/rules/0/headers/g: the text is empty and would match nothing, expected "
-      "texts" },
+      "f:3:102: config: /servers/v/authorize/rules/0/headers/g: \"\" is no text to match: it is empty and would match "
+      "nothing" },
     { "{\"action\":\"allow\",\"ports\":[]}",
       "f:3:27: config: /servers/v/authorize/rules/0/ports: the list is empty, expected ports" },
     { "{\"action\":\"allow\",\"ports\":80}",
@@ -186,7 +202,7 @@ static const struct row connection_rules[] = {
 /* Policies that are accepted. */
 static const struct row warned_rules[] = {
     { "\"tls\":{\"mode\":\"permissive\"},\"authorize\":{\"rules\":[{\"action\":\"deny\",\"methods\":[\"delete\",\"GET*"
-      "\",\"*\"],\"paths\":[\"*\",\"/\",\"/a*\",\"*.b\",\"/{*}/x/{**}\"]}]}",
+      "\",\"*\"],\"paths\":[\"*\",\"/\",\"/a/\",\"/a/.*\",\"*.b\",\"*/a/\",\"*a/b\",\"/{*}/x/{**}\"]}]}",
       "f:2:79: config: /servers/v/authorize/rules/0/methods/0: \"delete\" is in lower case, and methods are compared "
       "with their case" },
 };
