@@ -69,7 +69,7 @@ static void fail(struct channel *channel, mesh_status status, const char *reason
 static void finish(struct channel *channel, bool reusable)
 {
     struct exchange *exchange = channel->exchange;
-    if (exchange->sent < exchange->head.size + exchange->body.size)
+    if (channel->ended || exchange->sent < exchange->head.size + exchange->body.size)
         reusable = false;
     exchange->end_at = loop_of(channel)->now;
     exchange->channel = NULL;
@@ -248,7 +248,9 @@ static void step(struct channel *channel, uint32_t events)
 
 static void on_ready(void *user, uint32_t events)
 {
-    step(user, events);
+    struct channel *channel = user;
+    channel->ended |= (events & LOOP_END) != 0;
+    step(channel, events);
 }
 
 static void on_again(struct loop_task *task)

@@ -253,6 +253,27 @@ START_TEST(a_place_from_elsewhere_feeds_the_starved)
 }
 END_TEST
 
+/* A peer that answers and closes, without a word about it: where its end came with the answer, nobody uses that
+ * connection again, though it becomes free in the very turn in which somebody waits for one. */
+START_TEST(an_end_that_came_with_the_answer_is_seen)
+{
+    struct talk first = { 0 }, second = { 0 };
+    scene.connections_max = 1;
+    scene.answer = NULL;
+    ask(&first, 0, "");
+    ask(&second, 0, "");
+    pass(0);
+    mesh__memory_send(scene.lines[0].connection, OK_RESPONSE, strlen(OK_RESPONSE), 0);
+    mesh__memory_finish(scene.lines[0].connection, 0);
+    scene.answer = OK_RESPONSE;
+    pass(2 * NANOS_MS);
+    ck_assert_str_eq(first.story, "rshbe");
+    ck_assert_str_eq(second.story, "rshbe");
+    ck_assert(!second.exchange.reused);
+    ck_assert_uint_eq(scene.line_count, 2);
+}
+END_TEST
+
 /* The connection that makes room feeds the starved by itself; their dials fail at once and give the place back. */
 START_TEST(dials_that_fail_at_once_while_room_is_made)
 {
@@ -383,6 +404,7 @@ int main(void)
         the_connection_idle_for_longest_makes_room,
         a_starved_exchange_takes_the_place_of_one_that_ends,
         a_place_from_elsewhere_feeds_the_starved,
+        an_end_that_came_with_the_answer_is_seen,
         dials_that_fail_at_once_while_room_is_made,
         a_place_that_others_want_is_given_up,
         more_than_max_pending_are_turned_away,
