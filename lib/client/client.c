@@ -29,13 +29,15 @@ static bool is_external(const struct mesh_client *client)
 
 /* ---- callbacks ---- */
 
-/* Gives completions, spans and log lines to the user. Nothing is held. */
+/* Gives completions, spans and log lines to the user: as many as there are now, so that nobody who keeps adding some
+ * keeps this thread here for ever. Nothing is held. */
 static void deliver(void *user)
 {
     struct mesh_client *client = user;
     struct mesh_result *result;
-    while (client->options.on_completion && atomic_load(&client->state) != CLIENT_FREEING &&
-           !atomic_load(&client->free_wanted) && (result = mesh__complete_take(client)) != NULL) {
+    uint32_t left = client->options.on_completion ? atomic_load(&client->completions_count) : 0;
+    while (left-- > 0 && atomic_load(&client->state) != CLIENT_FREEING && !atomic_load(&client->free_wanted) &&
+           (result = mesh__complete_take(client)) != NULL) {
         mesh_completion completion = MESH_COMPLETION_INIT;
         mesh__complete_fill(result, &completion);
         client->options.on_completion(&completion, client->options.user);
@@ -194,6 +196,7 @@ static void destroy(void *user)
 {
     struct mesh_client *client = user;
     struct mem mem = client->mem;
+    client->dispatcher = NULL; /* it has gone: what is told from here on is told to nobody */
     for (uint32_t i = 0; i < client->shards_made; i++)
         mesh__shard_free(client->shards[i]);
     mesh__mem_free(&mem, client->shards);
@@ -343,6 +346,31 @@ static void close_on(struct mesh_client *client)
         cancel_everything(client);
 }
 
+static bool has_to_deliver(struct mesh_client *client)
+{
+    return (client->options.on_completion && atomic_load(&client->completions_count) > 0) ||
+           mesh__outbox_pending(client->outbox);
+}
+
+/* One thread at a time delivers; callbacks may call anything that does not wait. Whoever finds another thread at it
+ * leaves what there is to that one, which looks again after it has said that it is done: what is left then makes its
+ * loop's descriptor readable. True: a callback has freed the client, and this thread is to carry that out. */
+static bool deliver_alone(struct mesh_client *client, struct shard *shard)
+{
+    if (atomic_exchange(&client->delivering, true))
+        return false;
+    client->deliverer = pthread_self();
+    deliver(client);
+    if (atomic_load(&client->free_wanted))
+        return true; /* and stays the one that delivers, so that nobody else does */
+    atomic_store(&client->delivering, false);
+    if (has_to_deliver(client))
+        mesh__loop_kick(&shard->loop);
+    return false;
+}
+
+static void end(struct mesh_client *client);
+
 mesh_status mesh__client_process(mesh_client *client, uint32_t index)
 {
     if (mesh__in_turn())
@@ -353,22 +381,30 @@ mesh_status mesh__client_process(mesh_client *client, uint32_t index)
     bool free_now = false;
     if (driven) {
         close_on(client);
-        /* One thread at a time delivers; callbacks may call anything that does not wait. */
-        if (atomic_exchange(&client->delivering, true) == false) {
-            client->deliverer = pthread_self();
-            deliver(client);
-            free_now =
-                atomic_exchange(&client->free_wanted, false); /* by a callback of this thread, which then frees */
-            atomic_store(&client->delivering, false);
-        }
+        free_now = deliver_alone(client, shard);
     }
     atomic_fetch_sub(&shard->inside, 1); /* the client may be gone after that, unless it is for this thread to free */
-    if (free_now)
-        mesh__client_free(client);
+    if (free_now) {
+        end(client);
+        destroy(client);
+    }
     return driven ? MESH_OK : MESH_EREENTRY;
 }
 
 /* ---- closing and freeing ---- */
+
+void mesh__client_enter(struct shard *shard)
+{
+    atomic_fetch_add(&shard->inside, 1);
+}
+
+void mesh__client_exit(struct shard *shard)
+{
+    struct mesh_client *client = shard->client;
+    if (atomic_load_explicit(&client->state, memory_order_relaxed) != CLIENT_OPEN)
+        mesh__driver_note_leave(client); /* before the count falls: the client may be gone after that */
+    atomic_fetch_sub(&shard->inside, 1);
+}
 
 static bool drained(const struct mesh_client *client)
 {
@@ -444,7 +480,7 @@ static bool is_in_callback(struct mesh_client *client)
     return atomic_load(&client->delivering) && pthread_equal(pthread_self(), client->deliverer);
 }
 
-/* Ends all calls and every thread but the dispatcher. */
+/* Ends all calls and every thread but the dispatcher, and waits for whoever is inside. */
 static void end(struct mesh_client *client)
 {
     atomic_store(&client->state, CLIENT_FREEING);
@@ -461,7 +497,10 @@ void mesh__client_free(mesh_client *client)
         abandon(client);
         return;
     }
-    if (!is_in_callback(client)) {
+    bool in_callback = is_in_callback(client);
+    if (in_callback)
+        mesh__outbox_mute(client->outbox); /* no callback comes after this one */
+    if (!in_callback) {
         end(client);
         mesh__dispatcher_stop(client->dispatcher, NULL);
         destroy(client);

@@ -2,6 +2,9 @@
 /* client_rows_end.c - calls that end early: deadlines, cancellation, arguments and limits. */
 #include "api/client_rows.h"
 
+#include "policy/deadline.h"
+
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,9 +15,12 @@ static void deadline(struct harness *harness, int thread)
     request.timeout_ns = 10 * NANOS_MS;
     mesh_result *result = harness_call(harness, "test", &request);
     EXPECT_RESULT(harness, result, MESH_DEADLINE, 0);
-    if (mesh_result_attempt_count(result) > 0) /* none on a machine that is busy elsewhere */
+    int64_t least = request.timeout_ns;
+    if (mesh_result_attempt_count(result) > 0)
         expect_attempts(harness, result, 1, MESH_RETRY_NONE, MESH_STOP_DEADLINE);
-    EXPECT(harness, mesh_result_duration_ns(result) >= 10 * NANOS_MS, "it took %lld ns",
+    else
+        least -= DEADLINE_FLOOR; /* begun so late that no attempt was worth it, on a machine that is busy elsewhere */
+    EXPECT(harness, mesh_result_duration_ns(result) >= least, "it took %lld ns",
            (long long)mesh_result_duration_ns(result));
     mesh_result_free(result);
 }
@@ -193,6 +199,19 @@ static void refused_arguments(struct harness *harness, int thread)
     request = (mesh_request)MESH_REQUEST_INIT;
     request.body_size = 1;
     expect_refused(harness, &request, "size");
+    request = (mesh_request){ .size = 0, .path = "/echo" }; /* never set up */
+    expect_refused(harness, &request, "request.size");
+    request = (mesh_request)MESH_REQUEST_INIT;
+    request.size = offsetof(mesh_request, tag);
+    expect_refused(harness, &request, "request.size");
+    mesh_counters counters = { .size = 0 };
+    EXPECT_INT(harness, mesh_client_counters(harness->client, "test", NULL, &counters), MESH_EINVAL);
+    mesh_options options = { .size = 0 };
+    mesh_client *client;
+    mesh_config *config = harness_config(harness, TEST_SERVICE);
+    EXPECT_INT(harness, mesh_client_open(config, &options, &client, NULL), MESH_EINVAL);
+    EXPECT(harness, client == NULL, "a client in spite of EINVAL");
+    mesh_config_free(config);
     EXPECT_INT(harness, mesh_call_start(harness->client, NULL, NULL, NULL, NULL), MESH_EINVAL);
     EXPECT_INT(harness, mesh_call_start(NULL, "test", NULL, NULL, NULL), MESH_EINVAL);
     EXPECT_INT(harness, mesh_call(NULL, "test", NULL, NULL), MESH_EINVAL);
@@ -275,6 +294,8 @@ static void pinned(struct harness *harness, int thread)
         mesh_result *result = harness_call(harness, "test", &request);
         EXPECT_RESULT(harness, result, MESH_OK, 200);
         EXPECT_INT(harness, attempt_of(result, 0).pick, MESH_PICK_PINNED);
+        mesh_attempt unset = { .size = 0 };
+        EXPECT_INT(harness, mesh_result_attempt(result, 0, &unset), MESH_EINVAL);
         EXPECT(harness, strcmp(attempt_of(result, 0).endpoint, request.endpoint) == 0, "%s was asked",
                attempt_of(result, 0).endpoint);
         mesh_result_free(result);
