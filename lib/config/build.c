@@ -163,9 +163,10 @@ static void load_document(struct loader *loader, struct config *config)
 {
     struct document_parts parts = { .defaults = NULL };
     const cJSON *root = loader->document->root;
-    mesh__fields_default(OBJECT_DNS, &parts);
+    mesh__fields_default(OBJECT_TOP, &parts);
     mesh__load_object(loader, OBJECT_TOP, root, &parts);
     config->dns = parts.dns;
+    config->wait = parts.wait;
     load_services(loader, &parts, config);
     load_servers(loader, &parts, config);
     if (cJSON_IsObject(root) && loader->problems->errors == 0 && config->service_count + config->server_count == 0)

@@ -37,6 +37,12 @@ struct limits_config {
     uint32_t max_retries; /* UINT32_MAX: unlimited */
 };
 
+/* What is spoken to the endpoints. */
+enum protocol { PROTOCOL_AUTO /* as the connection says: HTTP/1.1 on plain TCP */, PROTOCOL_HTTP1 };
+
+/* How a thread waits for its call. */
+enum wait_mode { WAIT_BLOCK };
+
 struct service_config {
     const char *name;
     struct discover_config discover;
@@ -48,6 +54,7 @@ struct service_config {
     uint64_t max_body;
     uint32_t max_header, max_headers;
     enum balancer balancer;
+    enum protocol protocol;
     const char *authority;      /* never NULL: DNS name (with a port other than 80), else service name, unless set */
     const mesh_header *headers; /* sent with every request; checked */
     size_t header_count;
@@ -85,6 +92,7 @@ struct config {
     const struct server_config *servers;
     uint32_t server_count;
     struct dns_config dns;
+    enum wait_mode wait;
     struct map by_name; /* service name -> struct service_config */
     const char *json;   /* the document as it was judged, compact; for mesh_client_inspect() */
 };

@@ -80,6 +80,7 @@ struct object {
 struct document_parts {
     const struct cJSON *defaults, *services, *servers; /* NULL: not there */
     struct dns_config dns;
+    enum wait_mode wait;
 };
 
 extern const struct field mesh__fields[FIELD_COUNT];
