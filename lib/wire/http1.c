@@ -218,11 +218,15 @@ static void judge_odd_method(struct http1_reader *reader)
     fail(reader, MESH_PROTOCOL, reason != NULL ? reason : "a method that is not known");
 }
 
-/* Only a byte that can stand in a method makes one that is odd; anything else is no HTTP, and not waited for. */
-static bool is_odd_method(const llhttp_t *parser, llhttp_errno_t error, const char *end)
+/* A method that goes on or ends otherwise than those that llhttp knows, or one of another protocol, which shows at the
+ * version. Where a byte comes that no method can have, there is no line to wait for. */
+static bool is_odd_method(const struct http1_reader *reader, llhttp_errno_t error, const char *end)
 {
-    const char *at = llhttp_get_error_pos(parser);
-    return error == HPE_INVALID_METHOD && at != NULL && at < end && mesh__http1_tchar(*at);
+    const char *at = llhttp_get_error_pos(&reader->parser);
+    if (reader->role != HTTP1_REQUESTS)
+        return false;
+    return error == HPE_INVALID_CONSTANT ||
+           (error == HPE_INVALID_METHOD && at != NULL && at < end && (*at == ' ' || mesh__http1_tchar(*at)));
 }
 
 /* Gives the bytes of a head to llhttp, where they will stay until the head event. */
@@ -242,7 +246,7 @@ static void parse_head(struct http1_reader *reader, const char *bytes, size_t si
     llhttp_errno_t error = HPE_OK;
     if (!reader->odd_method)
         error = llhttp_execute(&reader->parser, bytes, size);
-    reader->odd_method |= is_odd_method(&reader->parser, error, bytes + size);
+    reader->odd_method |= is_odd_method(reader, error, bytes + size);
     if (reader->odd_method)
         judge_odd_method(reader);
     else if (error != HPE_OK && error != HPE_PAUSED_UPGRADE && reader->phase != FAILED)
