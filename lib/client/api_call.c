@@ -198,7 +198,8 @@ mesh_status mesh_client_next(mesh_client *client, mesh_completion *completions, 
                              uint32_t *count)
 {
     if (client == NULL || completions == NULL || capacity == 0 || count == NULL ||
-        completions->size < offsetof(mesh_completion, result) + sizeof(mesh_result *))
+        completions->size < offsetof(mesh_completion, result) + sizeof(mesh_result *) ||
+        completions->size % _Alignof(mesh_completion) != 0)
         return MESH_EINVAL;
     *count = 0;
     if (mesh__client_forked(client))

@@ -45,6 +45,17 @@ static void deliver(void *user)
     mesh__outbox_drain(client->outbox);
 }
 
+/* The dispatcher's work. */
+static void dispatch(void *user)
+{
+    struct mesh_client *client = user;
+    atomic_store(&client->delivering, true);
+    deliver(client);
+    atomic_store(&client->delivering, false);
+    if (atomic_load_explicit(&client->state, memory_order_relaxed) != CLIENT_OPEN)
+        mesh__driver_note_leave(client);
+}
+
 static void on_outbox(void *user, bool urgent)
 {
     struct mesh_client *client = user;
@@ -172,7 +183,7 @@ static int start(struct mesh_client *client)
     if (!error && !is_external(client))
         error = make_undriven_set(client);
     if (!error && !is_external(client) && has_callbacks(client)) {
-        client->dispatcher = mesh__dispatcher_new(&client->mem, deliver, client);
+        client->dispatcher = mesh__dispatcher_new(&client->mem, dispatch, client);
         error = client->dispatcher ? 0 : -errno;
     }
     if (!error)
@@ -411,6 +422,13 @@ static bool drained(const struct mesh_client *client)
     return count_live(client) == 0;
 }
 
+/* Every completion has been given to the callback, which has returned; or the client is being freed. */
+static bool delivered(const struct mesh_client *client)
+{
+    return atomic_load(&client->state) == CLIENT_FREEING ||
+           (atomic_load(&client->completions_count) == 0 && !atomic_load(&client->delivering));
+}
+
 static bool empty_of_threads(const struct mesh_client *client)
 {
     uint32_t inside = atomic_load(&client->completions_waiters);
@@ -439,6 +457,13 @@ static bool wait_until(struct mesh_client *client, bool (*done)(const struct mes
     }
 }
 
+static bool is_in_callback(struct mesh_client *client)
+{
+    if (client->dispatcher)
+        return mesh__dispatcher_is_self(client->dispatcher);
+    return atomic_load(&client->delivering) && pthread_equal(pthread_self(), client->deliverer);
+}
+
 mesh_status mesh__client_close(mesh_client *client, mesh_nanos timeout)
 {
     uint32_t open = CLIENT_OPEN;
@@ -456,6 +481,8 @@ mesh_status mesh__client_close(mesh_client *client, mesh_nanos timeout)
         cancel_everything(client);
         (void)wait_until(client, drained, NANOS_NEVER);
     }
+    if (client->options.on_completion && !is_in_callback(client))
+        (void)wait_until(client, delivered, NANOS_NEVER);
     set_closed(client);
     return in_time ? MESH_OK : MESH_DEADLINE;
 }
@@ -468,16 +495,11 @@ static void abandon(struct mesh_client *client)
         mesh__shard_abandon(client->shards[i]);
     mesh__control_abandon(client->control); /* which watches undriven_fd, and closes what it watches */
     mesh__dispatcher_forget(client->dispatcher);
+    mesh__outbox_free(client->outbox);
+    mesh__mem_free(&mem, client->threads);
     (void)munmap(client->fork_page, PAGE);
     mesh__mem_free(&mem, client->shards);
     mesh__mem_free(&mem, client);
-}
-
-static bool is_in_callback(struct mesh_client *client)
-{
-    if (client->dispatcher)
-        return mesh__dispatcher_is_self(client->dispatcher);
-    return atomic_load(&client->delivering) && pthread_equal(pthread_self(), client->deliverer);
 }
 
 /* Ends all calls and every thread but the dispatcher, and waits for whoever is inside. */

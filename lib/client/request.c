@@ -21,6 +21,25 @@ static mesh_status refuse(struct call *call, const char *what)
     return MESH_EINVAL;
 }
 
+static bool is_too_large(const mesh_request *request)
+{
+    struct view texts[] = { mesh__view_of(request->method), mesh__view_of(request->path),
+                            mesh__view_of(request->authority) };
+    size_t left = REQUEST_HEAD_MAX;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (texts[i].size > left)
+            return true;
+        left -= texts[i].size;
+    }
+    for (size_t i = 0; i < request->header_count; i++) {
+        const mesh_header *header = &request->headers[i];
+        if (header->name_size > left || header->value_size > left - header->name_size)
+            return true;
+        left -= header->name_size + header->value_size;
+    }
+    return false;
+}
+
 /* NULL when everything may be sent. */
 static const char *problem_of(const mesh_request *request, char *text, size_t size)
 {
@@ -42,6 +61,8 @@ static const char *problem_of(const mesh_request *request, char *text, size_t si
         return "request.idempotent: MESH_UNSET, MESH_YES or MESH_NO was expected";
     if ((request->body == NULL && request->body_size > 0) || (request->headers == NULL && request->header_count > 0))
         return "request: a size is given without what it is the size of";
+    if (is_too_large(request))
+        return "request.headers: with the path they are larger than 1 MiB";
     if ((wrong = mesh__http1_check_fields(request->headers, request->header_count, &at)) != NULL) {
         (void)snprintf(text, size, "request.headers[%zu]: %s", at, wrong);
         return text;

@@ -4,6 +4,7 @@
 
 #include "client/complete.h"
 #include "client/driver.h"
+#include "client/request.h"
 #include "client/snapshot.h"
 #include "net/reentry.h"
 
@@ -74,7 +75,7 @@ static struct call *add_chunk(struct shard *shard)
         for (uint32_t i = 0; i < SLOTS_PER_CHUNK; i++) {
             chunk[i].shard = shard;
             chunk[i].slot = at * SLOTS_PER_CHUNK + i;
-            mesh__buf_init(&chunk[i].head, &client->mem, 1024 * 1024);
+            mesh__buf_init(&chunk[i].head, &client->mem, CALL_HEAD_MAX);
             mesh__rng_init(&chunk[i].rng, stream_seed(client, slot_stream(shard->index, chunk[i].slot)));
         }
         atomic_store_explicit(&shard->chunks[at], chunk, memory_order_release);

@@ -206,10 +206,64 @@ START_TEST(silence_after_free)
 }
 END_TEST
 
+static atomic_int completed;
+
+/* ---- close delivers ---- */
+
+static void complete_slowly(const mesh_completion *completion, void *user)
+{
+    (void)user;
+    for (int i = 0; i < 20; i++)
+        sched_yield();
+    mesh_result_free(completion->result);
+    atomic_fetch_add(&completed, 1);
+}
+
+START_TEST(close_delivers)
+{
+    static struct scene scene;
+    mesh_options options = MESH_OPTIONS_INIT;
+    options.on_completion = complete_slowly;
+    atomic_store(&completed, 0);
+    open_client(&scene, &options);
+    mesh_request never = request_of("GET", "/never", NULL);
+    for (int i = 0; i < 50; i++)
+        ck_assert_int_eq(mesh_call_start(scene.client, "test", _i == 1 && i % 5 == 0 ? &never : NULL, NULL, NULL),
+                         MESH_OK);
+    ck_assert_int_eq(mesh_client_close(scene.client, _i == 1 ? 0 : -1), _i == 1 ? MESH_DEADLINE : MESH_OK);
+    ck_assert_int_eq(atomic_load(&completed), 50);
+    mesh_client_free(scene.client);
+    end_scene(&scene);
+}
+END_TEST
+
+static void close_here(const mesh_completion *completion, void *user)
+{
+    struct scene *scene = user;
+    mesh_result_free(completion->result);
+    scene->status = mesh_client_close(scene->client, -1); /* does not wait for itself */
+    atomic_fetch_add(&completed, 1);
+}
+
+START_TEST(close_in_a_callback)
+{
+    static struct scene scene;
+    mesh_options options = MESH_OPTIONS_INIT;
+    options.on_completion = close_here;
+    atomic_store(&completed, 0);
+    open_client(&scene, &options);
+    ck_assert_int_eq(mesh_call_start(scene.client, "test", NULL, NULL, NULL), MESH_OK);
+    while (atomic_load(&completed) == 0)
+        sched_yield();
+    mesh_client_free(scene.client);
+    ck_assert_int_eq(scene.status, MESH_OK);
+    end_scene(&scene);
+}
+END_TEST
+
 /* ---- two loops, one deliverer ---- */
 
 static atomic_bool held, released;
-static atomic_int completed;
 
 static void hold(int32_t level, const char *line, void *user)
 {
@@ -295,6 +349,8 @@ int main(void)
     tcase_add_loop_test(tcase, free_under_close, 0, 40);
     tcase_add_loop_test(tcase, free_under_others, 0, 3);
     tcase_add_loop_test(tcase, silence_after_free, 0, 4);
+    tcase_add_loop_test(tcase, close_delivers, 0, 2);
+    tcase_add_test(tcase, close_in_a_callback);
     tcase_add_test(tcase, left_to_the_deliverer);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

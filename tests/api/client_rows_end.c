@@ -199,11 +199,21 @@ static void refused_arguments(struct harness *harness, int thread)
     request = (mesh_request)MESH_REQUEST_INIT;
     request.body_size = 1;
     expect_refused(harness, &request, "size");
+    static char long_value[1024 * 1024 + 1];
+    memset(long_value, 'a', sizeof(long_value));
+    const mesh_header long_header = { "x", 1, long_value, sizeof(long_value) };
+    request = (mesh_request)MESH_REQUEST_INIT;
+    request.headers = &long_header;
+    request.header_count = 1;
+    expect_refused(harness, &request, "1 MiB");
     request = (mesh_request){ .size = 0, .path = "/echo" }; /* never set up */
     expect_refused(harness, &request, "request.size");
     request = (mesh_request)MESH_REQUEST_INIT;
     request.size = offsetof(mesh_request, tag);
     expect_refused(harness, &request, "request.size");
+    mesh_completion completions[2] = { { .size = sizeof(mesh_completion) + 4 } };
+    uint32_t count;
+    EXPECT_INT(harness, mesh_client_next(harness->client, completions, 2, 0, &count), MESH_EINVAL);
     mesh_counters counters = { .size = 0 };
     EXPECT_INT(harness, mesh_client_counters(harness->client, "test", NULL, &counters), MESH_EINVAL);
     mesh_options options = { .size = 0 };
