@@ -221,10 +221,9 @@ static void connect_on(struct channel *channel)
         mesh__pool_dialed(channel);
         return;
     }
-    mesh_status status = error == -ECONNREFUSED || error == -ECONNRESET || error == -ENOENT ? MESH_CONNECT_REFUSED
-                         : error == -ETIMEDOUT                                              ? MESH_CONNECT_TIMEOUT
-                                                                                            : MESH_CONNECT_UNREACHABLE;
-    mesh__pool_dial_failed(channel, status, -error);
+    mesh_status status = mesh__pool_dial_status(-error);
+    /* The network can say more than is listed there, and all of it is about the way to the endpoint. */
+    mesh__pool_dial_failed(channel, status == MESH_SYSTEM ? MESH_CONNECT_UNREACHABLE : status, -error);
 }
 
 static void step(struct channel *channel, uint32_t events)
