@@ -185,8 +185,8 @@ MESH_API int64_t mesh_loop_timeout(mesh_client *client, uint32_t loop);     /* n
 MESH_API mesh_status mesh_loop_process(mesh_client *client, uint32_t loop); /* one turn; never waits */
 
 /* Lets calls under way end, for at most `timeout_ns` (below 0: as long as they take), then cancels the rest. New calls
- * answer MESH_ECLOSED; completions not yet taken can still be taken, and where on_completion is set it has been given all
- * of them and has returned (unless this is called from a callback). MESH_DEADLINE if calls had to be cancelled. In
+ * answer MESH_ECLOSED; completions not yet taken can still be taken, and where on_completion is set it has been given
+ * all of them and has returned (unless this is called from a callback). MESH_DEADLINE if calls had to be cancelled. In
  * external mode it only starts the drain, and mesh_loop_process() ends it. */
 MESH_API mesh_status mesh_client_close(mesh_client *client, int64_t timeout_ns);
 

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void deadline(struct harness *harness, int thread)
@@ -160,6 +161,40 @@ static void expect_refused(struct harness *harness, const mesh_request *request,
     EXPECT_INT(harness, id, 0);
 }
 
+/* A head that could not be sent, and structs that nobody has set up. */
+static void refused_sizes(struct harness *harness, int thread)
+{
+    (void)thread;
+    const size_t long_size = 1024 * 1024 + 1;
+    char *long_value = malloc(long_size);
+    EXPECT(harness, long_value != NULL, "memory ran out");
+    if (long_value == NULL)
+        return;
+    memset(long_value, 'a', long_size);
+    const mesh_header long_header = { "x", 1, long_value, long_size };
+    mesh_request request = MESH_REQUEST_INIT;
+    request.headers = &long_header;
+    request.header_count = 1;
+    expect_refused(harness, &request, "1 MiB");
+    free(long_value);
+    request = (mesh_request){ .size = 0, .path = "/echo" }; /* never set up */
+    expect_refused(harness, &request, "request.size");
+    request = (mesh_request)MESH_REQUEST_INIT;
+    request.size = offsetof(mesh_request, tag);
+    expect_refused(harness, &request, "request.size");
+    mesh_completion completions[2] = { { .size = sizeof(mesh_completion) + 4 } };
+    uint32_t count;
+    EXPECT_INT(harness, mesh_client_next(harness->client, completions, 2, 0, &count), MESH_EINVAL);
+    mesh_counters counters = { .size = 0 };
+    EXPECT_INT(harness, mesh_client_counters(harness->client, "test", NULL, &counters), MESH_EINVAL);
+    mesh_options options = { .size = 0 };
+    mesh_client *client;
+    mesh_config *config = harness_config(harness, TEST_SERVICE);
+    EXPECT_INT(harness, mesh_client_open(config, &options, &client, NULL), MESH_EINVAL);
+    EXPECT(harness, client == NULL, "a client in spite of EINVAL");
+    mesh_config_free(config);
+}
+
 static void refused_arguments(struct harness *harness, int thread)
 {
     (void)thread;
@@ -199,29 +234,6 @@ static void refused_arguments(struct harness *harness, int thread)
     request = (mesh_request)MESH_REQUEST_INIT;
     request.body_size = 1;
     expect_refused(harness, &request, "size");
-    static char long_value[1024 * 1024 + 1];
-    memset(long_value, 'a', sizeof(long_value));
-    const mesh_header long_header = { "x", 1, long_value, sizeof(long_value) };
-    request = (mesh_request)MESH_REQUEST_INIT;
-    request.headers = &long_header;
-    request.header_count = 1;
-    expect_refused(harness, &request, "1 MiB");
-    request = (mesh_request){ .size = 0, .path = "/echo" }; /* never set up */
-    expect_refused(harness, &request, "request.size");
-    request = (mesh_request)MESH_REQUEST_INIT;
-    request.size = offsetof(mesh_request, tag);
-    expect_refused(harness, &request, "request.size");
-    mesh_completion completions[2] = { { .size = sizeof(mesh_completion) + 4 } };
-    uint32_t count;
-    EXPECT_INT(harness, mesh_client_next(harness->client, completions, 2, 0, &count), MESH_EINVAL);
-    mesh_counters counters = { .size = 0 };
-    EXPECT_INT(harness, mesh_client_counters(harness->client, "test", NULL, &counters), MESH_EINVAL);
-    mesh_options options = { .size = 0 };
-    mesh_client *client;
-    mesh_config *config = harness_config(harness, TEST_SERVICE);
-    EXPECT_INT(harness, mesh_client_open(config, &options, &client, NULL), MESH_EINVAL);
-    EXPECT(harness, client == NULL, "a client in spite of EINVAL");
-    mesh_config_free(config);
     EXPECT_INT(harness, mesh_call_start(harness->client, NULL, NULL, NULL, NULL), MESH_EINVAL);
     EXPECT_INT(harness, mesh_call_start(NULL, "test", NULL, NULL, NULL), MESH_EINVAL);
     EXPECT_INT(harness, mesh_call(NULL, "test", NULL, NULL), MESH_EINVAL);
@@ -332,6 +344,7 @@ const struct row end_rows[] = {
     { "cancel one of two", NULL, NULL, cancel_one, NULL },
     { "unknown service", TEST_SERVICE, unknown_service, NULL, NULL },
     { "EINVAL", TEST_SERVICE, refused_arguments, NULL, NULL },
+    { "EINVAL for sizes", TEST_SERVICE, refused_sizes, NULL, NULL },
     { "max_body, max_header(s)",
       "{'test': {'endpoints': ['@0'], 'circuit_breaker': {'enabled': false}, 'max_body': '1KiB', "
       "'max_header': '1KiB', 'max_headers': 20}}",

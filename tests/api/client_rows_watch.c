@@ -103,7 +103,9 @@ static void count(struct harness *harness)
     mesh_token_free(token);
     request.token = NULL;
     request.timeout_ns = 5 * NANOS_MS;
-    mesh_result_free(harness_call(harness, "test", &request));
+    mesh_result *late = harness_call(harness, "test", &request);
+    size_t cut = mesh_result_attempt_count(late); /* 1; 0 when it began too late for one */
+    mesh_result_free(late);
     harness_stop_load(harness);
     mesh_counters all = counters_of(harness, NULL), sum = MESH_COUNTERS_INIT;
     for (int i = 0; i < 2; i++) {
@@ -117,9 +119,9 @@ static void count(struct harness *harness)
     EXPECT_INT(harness, all.failures, 3);
     EXPECT_INT(harness, all.cancelled, 1);
     EXPECT_INT(harness, all.deadlines, 1);
-    EXPECT_INT(harness, all.attempts, 7);
+    EXPECT_INT(harness, all.attempts, 6 + cut);
     EXPECT_INT(harness, all.retries, 1);
-    EXPECT_INT(harness, all.attempt_failures, 2);
+    EXPECT_INT(harness, all.attempt_failures, 1 + cut);
     EXPECT_INT(harness, all.responses_5xx, 2);
     EXPECT_INT(harness, all.active, 0);
     EXPECT_INT(harness, all.pending, 0);
