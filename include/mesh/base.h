@@ -53,7 +53,8 @@ typedef struct mesh_header {
 } mesh_header;
 
 /* Where memory comes from. All three functions are called from any thread, also at once, and must outlive the
- * client and the last of its results. `resize` is given the old size. All or none of the three are set. */
+ * client and the last of its results: the release of the last block is the last use. `resize` is given the old size.
+ * All or none of the three are set. */
 typedef struct mesh_allocator {
     uint32_t size;
     uint32_t reserved; /* 0 */

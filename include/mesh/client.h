@@ -185,14 +185,19 @@ MESH_API int64_t mesh_loop_timeout(mesh_client *client, uint32_t loop);     /* n
 MESH_API mesh_status mesh_loop_process(mesh_client *client, uint32_t loop); /* one turn; never waits */
 
 /* Lets calls under way end, for at most `timeout_ns` (below 0: as long as they take), then cancels the rest. New calls
- * answer MESH_ECLOSED; completions not yet taken can still be taken. MESH_DEADLINE if calls had to be cancelled. In
+ * answer MESH_ECLOSED; completions not yet taken can still be taken, and where on_completion is set it has been given
+ * all of them and has returned (unless this is called from a callback). MESH_DEADLINE if calls had to be cancelled. In
  * external mode it only starts the drain, and mesh_loop_process() ends it. */
 MESH_API mesh_status mesh_client_close(mesh_client *client, int64_t timeout_ns);
 
 /* Ends everything: live calls with MESH_CANCELLED, waiters in mesh_client_next() with MESH_ECLOSED, untaken completions
- * dropped; no borrowed body is touched afterwards. No call may begin while or after this runs. From a callback it only
- * marks the client, which goes when the callback has returned. In a child after fork() it returns descriptors and
- * memory and sends nothing. */
+ * dropped; no borrowed body is touched afterwards. Threads that are inside a function of the client are waited for, but
+ * none may begin while or after this runs. In a child after fork() it returns descriptors and memory and sends nothing.
+ *
+ * From a callback it ends calls and threads as far as it can there; no callback comes after the one that it was called
+ * from, and what was still to be told is dropped. The rest of the client goes when that callback has returned, in the
+ * thread that ran it, so the allocator is used for a while longer: its last use, if no result is left, is to release
+ * the client's last block. */
 MESH_API void mesh_client_free(mesh_client *client);
 
 #ifdef __cplusplus

@@ -51,7 +51,7 @@ MESH_API void mesh_server_free(mesh_server *server);
 /* The request. All of it lives until the exchange ends. */
 MESH_API const char *mesh_exchange_method(const mesh_exchange *exchange);
 MESH_API const char *mesh_exchange_path(const mesh_exchange *exchange);      /* with the query */
-MESH_API const char *mesh_exchange_authority(const mesh_exchange *exchange); /* Host; "" without one */
+MESH_API const char *mesh_exchange_authority(const mesh_exchange *exchange); /* an http:// target's, else Host; or "" */
 MESH_API size_t mesh_exchange_header_count(const mesh_exchange *exchange);
 MESH_API mesh_status mesh_exchange_header(const mesh_exchange *exchange, size_t index, mesh_header *out);
 MESH_API const char *mesh_exchange_header_value(const mesh_exchange *exchange, const char *name); /* NULL: none */

@@ -2,6 +2,7 @@
 /* machine.c - one function an event; what an event means in a state is the table in docs/internals/call-machine.md. */
 #include "call/machine.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* Longer than any peer can sensibly ask for. */
@@ -192,13 +193,16 @@ static void begin_attempt(struct step *step)
 {
     struct machine *machine = step->machine;
     struct machine_attempt *attempt = &machine->attempts[machine->count++];
-    attempt->phase = ATTEMPT_WAITING;
-    attempt->report = (struct report){ .probe = step->input->probe, .retry_after = -1 };
-    attempt->ticket = step->input->ticket;
-    attempt->holds_retry = machine->holds_retry;
-    attempt->picked_at = step->now;
-    attempt->cut_at =
-        mesh__deadline_of_attempt(step->config->deadline.at, step->config->retry->per_try_timeout, step->now);
+    *attempt = (struct machine_attempt){
+        .phase = ATTEMPT_WAITING,
+        .report = { .probe = step->input->probe, .retry_after = -1 },
+        .ticket = step->input->ticket,
+        .holds_retry = machine->holds_retry,
+        .picked_at = step->now,
+        .cut_at = mesh__deadline_of_attempt(step->config->deadline.at, step->config->retry->per_try_timeout, step->now),
+        .backoff = machine->backoff,
+    };
+    machine->backoff = 0;
     machine->holds_retry = false;
     machine->counted = (uint8_t)(machine->counted + !machine->free_next);
     machine->free_next = false;
@@ -300,14 +304,13 @@ static void on_retry_admitted(struct step *step)
         finish_with_last(step, MESH_STOP_DEADLINE);
         return;
     }
-    machine->attempts[machine->count].backoff = pause;
+    machine->backoff = pause;
     if (pause == 0) {
         pick(step);
         return;
     }
     machine->state = MACHINE_BACKOFF;
-    machine->pause_until = mesh__nanos_add(step->now, pause);
-    arm(step, machine->pause_until);
+    arm(step, mesh__nanos_add(step->now, pause));
 }
 
 static void cut_attempt(struct step *step)
@@ -349,13 +352,14 @@ static void on_cancel(struct step *step)
         emit_for(step, EFFECT_STOP, last_index(machine));
         end_attempt(step, MESH_CANCELLED);
     }
-    last_attempt(machine)->retry = MESH_RETRY_NONE;
+    if (machine->count > 0)
+        last_attempt(machine)->retry = MESH_RETRY_NONE;
     finish(step, MESH_CANCELLED);
 }
 
 void mesh__machine_init(struct machine *machine)
 {
-    memset(machine, 0, sizeof(*machine));
+    memset(machine, 0, offsetof(struct machine, attempts));
     machine->armed = NANOS_NEVER;
 }
 

@@ -124,8 +124,8 @@ struct machine {
     bool holds_retry;      /* a place among the service's retries that no attempt has taken over yet */
     mesh_nanos started_at; /* when START came */
     mesh_nanos armed;      /* what the timer is set to */
-    mesh_nanos pause_until;
-    struct machine_attempt attempts[MACHINE_ATTEMPTS];
+    mesh_nanos backoff;    /* the pause before the attempt that is to come */
+    struct machine_attempt attempts[MACHINE_ATTEMPTS]; /* the first `count` */
 };
 
 void mesh__machine_init(struct machine *);

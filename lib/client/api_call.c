@@ -6,6 +6,7 @@
 #include "client/token.h"
 #include "net/reentry.h"
 
+#include <stddef.h>
 #include <string.h>
 
 void mesh_request_init(mesh_request *request)
@@ -19,6 +20,9 @@ void mesh_completion_init(mesh_completion *completion)
     if (completion)
         *completion = (mesh_completion)MESH_COMPLETION_INIT;
 }
+
+/* Up to `tag`: what the first version of the struct had. */
+#define REQUEST_SIZE_LEAST (offsetof(mesh_request, tag) + sizeof(uint64_t))
 
 /* Whether the client can take a call at all. */
 static mesh_status check_client(const mesh_client *client)
@@ -37,6 +41,8 @@ static mesh_status prepare(struct shard *shard, const char *service, const mesh_
     mesh_request full = MESH_REQUEST_INIT;
     if (request)
         memcpy(&full, request, request->size < sizeof(full) ? request->size : sizeof(full));
+    if (request && request->size < REQUEST_SIZE_LEAST)
+        full.size = 0; /* which mesh__request_take() refuses */
     const struct world *world = shard->client->world;
     struct call *call = mesh__shard_take_slot(shard);
     if (call == NULL)
@@ -70,16 +76,11 @@ static void attach_token(struct call *call)
         atomic_store(&call->cancelled, atomic_load(&call->generation)); /* seen when it starts */
 }
 
-static void enter(struct shard *shard)
-{
-    atomic_fetch_add(&shard->inside, 1);
-}
-
 /* Counts a call as live before it is posted, and only then looks whether the client is open: either a closing client
  * sees the count and waits for the call, or the call sees that the client is closing. */
 static bool begin_call(struct shard *shard)
 {
-    enter(shard);
+    mesh__client_enter(shard);
     atomic_fetch_add(&shard->live_calls, 1);
     return atomic_load(&shard->client->state) == CLIENT_OPEN;
 }
@@ -88,15 +89,6 @@ static bool begin_call(struct shard *shard)
 static void abandon_call(struct shard *shard)
 {
     atomic_fetch_sub(&shard->live_calls, 1);
-}
-
-static void exit_from(struct shard *shard)
-{
-    struct mesh_client *client = shard->client;
-    bool open = atomic_load_explicit(&client->state, memory_order_relaxed) == CLIENT_OPEN;
-    if (!open)
-        mesh__driver_note_leave(client); /* before the count falls: the client may be gone after that */
-    atomic_fetch_sub(&shard->inside, 1);
 }
 
 static mesh_status give(mesh_result *result, mesh_result **out)
@@ -128,7 +120,7 @@ mesh_status mesh_call(mesh_client *client, const char *service, const mesh_reque
     } else {
         abandon_call(shard);
     }
-    exit_from(shard);
+    mesh__client_exit(shard);
     return give(result ? result : mesh__result_static(status), out);
 }
 
@@ -153,7 +145,7 @@ mesh_status mesh_call_start(mesh_client *client, const char *service, const mesh
     } else {
         abandon_call(shard);
     }
-    exit_from(shard);
+    mesh__client_exit(shard);
     mesh__result_release(result);
     return status;
 }
@@ -162,7 +154,13 @@ mesh_status mesh_cancel(mesh_client *client, mesh_call_id id)
 {
     if (client == NULL)
         return MESH_EINVAL;
-    return mesh__client_forked(client) ? MESH_EFORKED : mesh__driver_cancel(client, id);
+    if (mesh__client_forked(client))
+        return MESH_EFORKED;
+    struct shard *shard = client->shards[(id >> 56) % client->shard_count];
+    mesh__client_enter(shard);
+    mesh_status status = mesh__driver_cancel(client, id);
+    mesh__client_exit(shard);
+    return status;
 }
 
 static uint32_t take_completions(mesh_client *client, mesh_completion *completions, uint32_t capacity)
@@ -200,7 +198,8 @@ mesh_status mesh_client_next(mesh_client *client, mesh_completion *completions, 
                              uint32_t *count)
 {
     if (client == NULL || completions == NULL || capacity == 0 || count == NULL ||
-        completions->size < offsetof(mesh_completion, result) + sizeof(mesh_result *))
+        completions->size < offsetof(mesh_completion, result) + sizeof(mesh_result *) ||
+        completions->size % _Alignof(mesh_completion) != 0)
         return MESH_EINVAL;
     *count = 0;
     if (mesh__client_forked(client))
@@ -208,8 +207,8 @@ mesh_status mesh_client_next(mesh_client *client, mesh_completion *completions, 
     if (timeout_ns != 0 && (client->options.mode == MESH_EXTERNAL || mesh__in_turn()) &&
         atomic_load(&client->completions_count) == 0)
         return MESH_EREENTRY;
-    enter(client->shards[0]);
+    mesh__client_enter(client->shards[0]);
     mesh_status status = take_or_wait(client, completions, capacity, timeout_ns, count);
-    exit_from(client->shards[0]);
+    mesh__client_exit(client->shards[0]);
     return status;
 }

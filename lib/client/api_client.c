@@ -9,6 +9,11 @@
 #include "net/reentry.h"
 
 #include <limits.h>
+#include <stddef.h>
+
+/* Up to their last members: what the first version of the structs had. */
+#define OPTIONS_SIZE_LEAST (offsetof(mesh_options, user) + sizeof(void *))
+#define COUNTERS_SIZE_LEAST (offsetof(mesh_counters, connections) + sizeof(uint64_t))
 
 void mesh_options_init(mesh_options *options)
 {
@@ -32,6 +37,9 @@ mesh_status mesh_client_open(const mesh_config *config, const mesh_options *opti
     *out = NULL;
     if (config == NULL)
         return mesh__error_set(error, MESH_EINVAL, "mesh_client_open: config is NULL");
+    if (options && options->size < OPTIONS_SIZE_LEAST)
+        return mesh__error_set(error, MESH_EINVAL,
+                               "options.size: too small; set it with MESH_OPTIONS_INIT or mesh_options_init()");
     return mesh__client_open(&mesh__world_real, config, options, out, error);
 }
 
@@ -80,7 +88,7 @@ mesh_status mesh_client_ready(mesh_client *client, const char *service, int64_t 
     mesh_nanos deadline = timeout_ns < 0 ? NANOS_NEVER : mesh__nanos_add(now, timeout_ns);
     mesh_status status;
     struct shard *shard = client->shards[0];
-    atomic_fetch_add(&shard->inside, 1);
+    mesh__client_enter(shard);
     for (;;) {
         uint32_t word = atomic_load(&client->version_word);
         status = atomic_load(&client->state) == CLIENT_OPEN ? state_of(client, service) : MESH_ECLOSED;
@@ -90,9 +98,7 @@ mesh_status mesh_client_ready(mesh_client *client, const char *service, int64_t 
         mesh_nanos limit = mesh__nanos_min(100 * NANOS_MS, mesh__nanos_sub(deadline, now)); /* to notice a close */
         mesh__futex_wait(&client->version_word, word, limit);
     }
-    if (atomic_load(&client->state) != CLIENT_OPEN)
-        mesh__driver_note_leave(client); /* before the count falls: the client may be gone after that */
-    atomic_fetch_sub(&shard->inside, 1);
+    mesh__client_exit(shard);
     return status;
 }
 
@@ -106,7 +112,10 @@ mesh_status mesh_client_reload(mesh_client *client, const mesh_config *config, m
         return mesh__error_set(error, MESH_EFORKED, "%s", mesh_status_text(MESH_EFORKED));
     if (atomic_load(&client->state) != CLIENT_OPEN)
         return mesh__error_set(error, MESH_ECLOSED, "%s", mesh_status_text(MESH_ECLOSED));
-    return mesh__client_reload(client, config, error);
+    mesh__client_enter(client->shards[0]);
+    mesh_status status = mesh__client_reload(client, config, error);
+    mesh__client_exit(client->shards[0]);
+    return status;
 }
 
 mesh_status mesh_client_reload_file(mesh_client *client, const char *path, mesh_error **error)
@@ -122,14 +131,24 @@ mesh_status mesh_client_reload_file(mesh_client *client, const char *path, mesh_
 
 char *mesh_client_inspect(mesh_client *client, const char *service)
 {
-    return client == NULL || mesh__client_forked(client) ? NULL : mesh__inspect_json(client, service);
+    if (client == NULL || mesh__client_forked(client))
+        return NULL;
+    mesh__client_enter(client->shards[0]);
+    char *json = mesh__inspect_json(client, service);
+    mesh__client_exit(client->shards[0]);
+    return json;
 }
 
 mesh_status mesh_client_counters(mesh_client *client, const char *service, const char *endpoint, mesh_counters *out)
 {
-    if (client == NULL || service == NULL || out == NULL)
+    if (client == NULL || service == NULL || out == NULL || out->size < COUNTERS_SIZE_LEAST)
         return MESH_EINVAL;
-    return mesh__client_forked(client) ? MESH_EFORKED : mesh__inspect_counters(client, service, endpoint, out);
+    if (mesh__client_forked(client))
+        return MESH_EFORKED;
+    mesh__client_enter(client->shards[0]);
+    mesh_status status = mesh__inspect_counters(client, service, endpoint, out);
+    mesh__client_exit(client->shards[0]);
+    return status;
 }
 
 mesh_status mesh_client_close(mesh_client *client, int64_t timeout_ns)
@@ -140,7 +159,10 @@ mesh_status mesh_client_close(mesh_client *client, int64_t timeout_ns)
         return MESH_EFORKED;
     if (mesh__in_turn())
         return MESH_EREENTRY;
-    return mesh__client_close(client, timeout_ns);
+    mesh__client_enter(client->shards[0]);
+    mesh_status status = mesh__client_close(client, timeout_ns);
+    mesh__client_exit(client->shards[0]);
+    return status;
 }
 
 void mesh_client_free(mesh_client *client)

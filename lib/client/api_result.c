@@ -3,7 +3,11 @@
 #include "client/result.h"
 #include "client/token.h"
 
+#include <stddef.h>
 #include <string.h>
+
+/* Up to its last member: what the first version of the struct had. */
+#define ATTEMPT_SIZE_LEAST (offsetof(mesh_attempt, backoff_ns) + sizeof(int64_t))
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -112,7 +116,7 @@ size_t mesh_result_attempt_count(const mesh_result *result)
 
 mesh_status mesh_result_attempt(const mesh_result *result, size_t index, mesh_attempt *out)
 {
-    if (result == NULL || out == NULL || index >= result->attempt_count)
+    if (result == NULL || out == NULL || index >= result->attempt_count || out->size < ATTEMPT_SIZE_LEAST)
         return MESH_EINVAL;
     const struct attempt_record *from = &result->attempts[index];
     uint64_t span = 0;

@@ -96,18 +96,20 @@ static struct candidate read_candidate(const void *context, uint32_t index)
     return candidate;
 }
 
-/* Is any endpoint due for a probe? Then the next time to ask is worked out anew. */
+/* Is any endpoint due for a probe? Then the next time to ask is worked out anew: from nothing, so that what others note
+ * while the breakers are read is not lost. */
 static bool probe_may_be_due(const struct service *service, mesh_nanos now)
 {
     struct service_live *live = service->live;
     if (atomic_load_explicit(&live->unhealthy, memory_order_relaxed) == 0 || now < atomic_load(&live->probe_at))
         return false;
     mesh_nanos next = NANOS_NEVER;
+    atomic_store(&live->probe_at, NANOS_NEVER);
     for (uint32_t i = 0; i < service->count; i++) {
         struct breaker breaker = { atomic_load(&service->endpoints[i].endpoint->breaker) };
         next = mesh__nanos_min(next, mesh__breaker_next(breaker));
     }
-    atomic_store(&live->probe_at, next); /* may be in the past: then it is looked again until the probe is taken */
+    mesh__live_note_probe(live, next); /* may be in the past: then it is looked again until the probe is taken */
     return true;
 }
 
@@ -123,7 +125,7 @@ static void note_panic(struct call *call, bool panic)
                      live->name);
 }
 
-static struct choice choose(struct call *call, mesh_nanos now, uint64_t random)
+static struct choice choose(struct call *call, mesh_nanos now, bool may_probe, uint64_t random)
 {
     const struct service *service = call->service;
     if (call->pinned_endpoint) {
@@ -139,20 +141,23 @@ static struct choice choose(struct call *call, mesh_nanos now, uint64_t random)
         .count = service->count,
         .max_weight = service->max_weight,
         .panic = service->policy->breaker_enabled && mesh__live_panic(service->live, service->count),
-        .look_for_probe = service->policy->breaker_enabled && probe_may_be_due(service, now),
+        .look_for_probe = may_probe && service->policy->breaker_enabled && probe_may_be_due(service, now),
     };
     note_panic(call, view.panic);
     return mesh__balance_choose(service->policy->balancer, &view, &mine(call)->cursor, random);
 }
 
-static bool take_endpoint(struct call *call, uint8_t attempt, const struct choice *choice, struct live_pick *pick)
+/* MESH_OK, MESH_NO_MEMORY, or MESH_ESTALE: another shard has taken the probe that was chosen. */
+static mesh_status take_endpoint(struct call *call, uint8_t attempt, const struct choice *choice,
+                                 struct live_pick *pick)
 {
     const struct service_endpoint *at = &call->service->endpoints[choice->index];
     mesh_nanos now = client_time(call);
     struct endpoint_shard *pool = mesh__shard_endpoint(call->shard, call->service, at->endpoint);
-    if (pool == NULL ||
-        !mesh__live_pick(at->endpoint, breaker_of(call->service), choice->reason == MESH_PICK_PROBE, now, pick))
-        return false;
+    if (pool == NULL)
+        return MESH_NO_MEMORY;
+    if (!mesh__live_pick(at->endpoint, breaker_of(call->service), choice->reason == MESH_PICK_PROBE, now, pick))
+        return MESH_ESTALE;
     atomic_fetch_add(&at->endpoint->active, 1);
     call->attempts[attempt] = (struct call_attempt){ at->endpoint, pool, at->weight };
     COUNTER_ADD(pool->counters.attempts, 1);
@@ -169,22 +174,17 @@ static bool take_endpoint(struct call *call, uint8_t attempt, const struct choic
     if (record->endpoint == NULL)
         record->endpoint = "";
     call->result->attempt_count = (uint8_t)(attempt + 1);
-    return true;
+    return MESH_OK;
 }
 
 static void do_pick(struct call *call, uint8_t attempt)
 {
     struct live_pick pick = { 0, false };
-    struct machine_input input = { .event = EVENT_PICKED, .attempt = attempt, .status = MESH_NO_ENDPOINT };
-    /* Another shard may take the probe between choice and pick; then the next choice finds none due. */
-    for (int tries = 0; tries < 4 && input.status != MESH_OK; tries++) {
-        struct choice choice = choose(call, client_time(call), mesh__rng_next(&call->shard->rng));
-        if (choice.index < 0)
-            break;
-        if (take_endpoint(call, attempt, &choice, &pick))
-            input.status = MESH_OK;
-        else
-            input.status = MESH_NO_MEMORY;
+    struct machine_input input = { .event = EVENT_PICKED, .attempt = attempt, .status = MESH_ESTALE };
+    /* Another shard may take the probe between choice and pick. A choice that is no probe always holds: so the last. */
+    for (int left = 3; left >= 0 && input.status == MESH_ESTALE; left--) {
+        struct choice choice = choose(call, client_time(call), left > 0, mesh__rng_next(&call->shard->rng));
+        input.status = choice.index < 0 ? MESH_NO_ENDPOINT : take_endpoint(call, attempt, &choice, &pick);
     }
     input.ticket = pick.ticket;
     input.probe = pick.probe;
@@ -278,18 +278,18 @@ static void do_start(struct call *call, uint8_t attempt)
     memcpy(record->span_id, &span, sizeof(record->span_id));
     call->trying = attempt;
     mesh__result_drop_response(call->result);
+    call->exchange = (struct exchange){
+        .events = &exchange_events,
+        .body = call->body,
+        .to_head = mesh__view_equal(call->method, VIEW_LITERAL("HEAD")),
+        .limits = { policy->max_header, policy->max_headers, policy->max_body },
+    };
     if (!mesh__request_write_head(call, record->span_id, call->machine.attempts[attempt].cut_at)) {
         feed(call, &(struct machine_input){
                        .event = EVENT_FAILED, .attempt = attempt, .status = MESH_NO_MEMORY, .unsent = true });
         return;
     }
-    call->exchange = (struct exchange){
-        .events = &exchange_events,
-        .head = { call->head.data, call->head.size },
-        .body = call->body,
-        .to_head = mesh__view_equal(call->method, VIEW_LITERAL("HEAD")),
-        .limits = { policy->max_header, policy->max_headers, policy->max_body },
-    };
+    call->exchange.head = mesh__view(call->head.data, call->head.size);
     mesh__pool_acquire(call->attempts[attempt].at->pool, &call->exchange);
 }
 
@@ -372,14 +372,17 @@ static void do_ask_retry(struct call *call, uint8_t attempt)
 
 /* ---- the loop of events and effects ---- */
 
-static void do_arm(struct call *call, mesh_nanos at)
+/* Moves the timer to where the last ARM wants it: once for all that happens in a row, and not for a call that is done.
+ */
+static void set_timer(struct call *call)
 {
-    if (at == NANOS_NEVER) {
+    call->rearm = false;
+    if (call->due == NANOS_NEVER) {
         mesh__loop_timer_cancel(&call->shard->loop, &call->timer);
         return;
     }
     /* Without memory for its place in the heap the call would have no deadline: it ends. */
-    call->no_timer = !mesh__loop_timer_set(&call->shard->loop, &call->timer, at);
+    call->no_timer = !mesh__loop_timer_set(&call->shard->loop, &call->timer, call->due);
     if (call->no_timer)
         feed(call, &(struct machine_input){ .event = EVENT_CANCEL });
 }
@@ -409,7 +412,8 @@ static void carry_out(struct call *call, const struct effect *effect)
         do_ask_retry(call, effect->attempt);
         break;
     case EFFECT_ARM:
-        do_arm(call, effect->at);
+        call->due = effect->at;
+        call->rearm = true;
         break;
     case EFFECT_DELIVER:
         break; /* buffered calls are handed on whole */
@@ -425,17 +429,25 @@ static void carry_out(struct call *call, const struct effect *effect)
     }
 }
 
+static void step(struct call *call)
+{
+    struct effects effects;
+    const struct machine_input *input = &call->inputs[call->input_first];
+    mesh__machine_step(&call->machine, &call->config, input, call->shard->loop.now, &effects);
+    call->input_first = (uint8_t)((call->input_first + 1) % CALL_INPUTS);
+    call->input_count--;
+    for (uint32_t i = 0; i < effects.count; i++)
+        carry_out(call, &effects.list[i]);
+}
+
 static void run(struct call *call)
 {
     call->stepping = true;
-    while (call->input_count > 0 && !call->done) {
-        struct machine_input input = call->inputs[call->input_first];
-        call->input_first = (uint8_t)((call->input_first + 1) % CALL_INPUTS);
-        call->input_count--;
-        struct effects effects;
-        mesh__machine_step(&call->machine, &call->config, &input, call->shard->loop.now, &effects);
-        for (uint32_t i = 0; i < effects.count; i++)
-            carry_out(call, &effects.list[i]);
+    while (!call->done && (call->input_count > 0 || call->rearm)) {
+        if (call->input_count > 0)
+            step(call);
+        else
+            set_timer(call);
     }
     call->stepping = false;
     if (call->done)
@@ -494,9 +506,7 @@ void mesh__call_start(struct call *call)
     call->timer.fire = on_timer;
     call->input_first = call->input_count = 0;
     call->started = true;
-    call->stepping = call->done = call->no_timer = false;
-    call->exchange = (struct exchange){ .events = &exchange_events };
-    memset(call->attempts, 0, sizeof(call->attempts));
+    call->stepping = call->done = call->no_timer = call->rearm = false;
     call->pin = mesh__shard_pin(shard);
     call->service = mesh__map_get(&call->pin->snapshot->by_name, mesh__view_of(call->service_name));
     if (call->service == NULL) {

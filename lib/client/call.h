@@ -49,10 +49,11 @@ struct call {
     mesh_header *headers;
     size_t header_count;
     struct view body;
-    const char *pinned_endpoint;      /* or NULL */
-    const char *tracestate, *baggage; /* "" for none */
-    struct trace_context trace;       /* the call's own span */
-    uint8_t parent_id[8];             /* all zero: a root */
+    const char *pinned_endpoint;        /* or NULL */
+    const char *tracestate, *baggage;   /* "" for none */
+    struct trace_context trace;         /* the call's own span */
+    char traceparent[TRACEPARENT_SIZE]; /* of the attempt under way, but for its span before the first */
+    uint8_t parent_id[8];               /* all zero: a root */
     uint32_t flags;
     int32_t idempotent; /* enum mesh_choice */
     mesh_nanos start, request_timeout, inbound_deadline;
@@ -64,18 +65,19 @@ struct call {
     struct list sleeping; /* in shard.sleepers */
     struct list waiting;  /* in shard.resolving */
     struct loop_timer timer;
+    mesh_nanos due; /* what the timer is to be set to, if `rearm` */
     struct pin *pin;
     struct service *service;
     struct machine machine;
     struct machine_config config;
     struct machine_input inputs[CALL_INPUTS];
     uint8_t input_first, input_count;
-    bool started, stepping, done;
+    bool started, stepping, done, rearm;
     bool no_timer;  /* memory is out for the timer, which ends the call */
     uint8_t trying; /* the attempt that `exchange` is of */
     struct exchange exchange;
-    struct buf head; /* the request's head; its memory stays with the slot */
-    struct call_attempt attempts[MACHINE_ATTEMPTS];
+    struct buf head;                                /* the request's head; its memory stays with the slot */
+    struct call_attempt attempts[MACHINE_ATTEMPTS]; /* machine.count of them, and the one being picked */
 };
 
 /* The call's id. */

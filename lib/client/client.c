@@ -29,18 +29,31 @@ static bool is_external(const struct mesh_client *client)
 
 /* ---- callbacks ---- */
 
-/* Gives completions, spans and log lines to the user. Nothing is held. */
+/* Gives completions, spans and log lines to the user: as many as there are now, so that nobody who keeps adding some
+ * keeps this thread here for ever. Nothing is held. */
 static void deliver(void *user)
 {
     struct mesh_client *client = user;
     struct mesh_result *result;
-    while (client->options.on_completion && atomic_load(&client->state) != CLIENT_FREEING &&
-           !atomic_load(&client->free_wanted) && (result = mesh__complete_take(client)) != NULL) {
+    uint32_t left = client->options.on_completion ? atomic_load(&client->completions_count) : 0;
+    while (left-- > 0 && atomic_load(&client->state) != CLIENT_FREEING && !atomic_load(&client->free_wanted) &&
+           (result = mesh__complete_take(client)) != NULL) {
         mesh_completion completion = MESH_COMPLETION_INIT;
         mesh__complete_fill(result, &completion);
         client->options.on_completion(&completion, client->options.user);
     }
     mesh__outbox_drain(client->outbox);
+}
+
+/* The dispatcher's work. */
+static void dispatch(void *user)
+{
+    struct mesh_client *client = user;
+    atomic_store(&client->delivering, true);
+    deliver(client);
+    atomic_store(&client->delivering, false);
+    if (atomic_load_explicit(&client->state, memory_order_relaxed) != CLIENT_OPEN)
+        mesh__driver_note_leave(client);
 }
 
 static void on_outbox(void *user, bool urgent)
@@ -170,7 +183,7 @@ static int start(struct mesh_client *client)
     if (!error && !is_external(client))
         error = make_undriven_set(client);
     if (!error && !is_external(client) && has_callbacks(client)) {
-        client->dispatcher = mesh__dispatcher_new(&client->mem, deliver, client);
+        client->dispatcher = mesh__dispatcher_new(&client->mem, dispatch, client);
         error = client->dispatcher ? 0 : -errno;
     }
     if (!error)
@@ -194,6 +207,7 @@ static void destroy(void *user)
 {
     struct mesh_client *client = user;
     struct mem mem = client->mem;
+    client->dispatcher = NULL; /* it has gone: what is told from here on is told to nobody */
     for (uint32_t i = 0; i < client->shards_made; i++)
         mesh__shard_free(client->shards[i]);
     mesh__mem_free(&mem, client->shards);
@@ -343,6 +357,31 @@ static void close_on(struct mesh_client *client)
         cancel_everything(client);
 }
 
+static bool has_to_deliver(struct mesh_client *client)
+{
+    return (client->options.on_completion && atomic_load(&client->completions_count) > 0) ||
+           mesh__outbox_pending(client->outbox);
+}
+
+/* One thread at a time delivers; callbacks may call anything that does not wait. Whoever finds another thread at it
+ * leaves what there is to that one, which looks again after it has said that it is done: what is left then makes its
+ * loop's descriptor readable. True: a callback has freed the client, and this thread is to carry that out. */
+static bool deliver_alone(struct mesh_client *client, struct shard *shard)
+{
+    if (atomic_exchange(&client->delivering, true))
+        return false;
+    client->deliverer = pthread_self();
+    deliver(client);
+    if (atomic_load(&client->free_wanted))
+        return true; /* and stays the one that delivers, so that nobody else does */
+    atomic_store(&client->delivering, false);
+    if (has_to_deliver(client))
+        mesh__loop_kick(&shard->loop);
+    return false;
+}
+
+static void end(struct mesh_client *client);
+
 mesh_status mesh__client_process(mesh_client *client, uint32_t index)
 {
     if (mesh__in_turn())
@@ -353,26 +392,41 @@ mesh_status mesh__client_process(mesh_client *client, uint32_t index)
     bool free_now = false;
     if (driven) {
         close_on(client);
-        /* One thread at a time delivers; callbacks may call anything that does not wait. */
-        if (atomic_exchange(&client->delivering, true) == false) {
-            client->deliverer = pthread_self();
-            deliver(client);
-            free_now =
-                atomic_exchange(&client->free_wanted, false); /* by a callback of this thread, which then frees */
-            atomic_store(&client->delivering, false);
-        }
+        free_now = deliver_alone(client, shard);
     }
     atomic_fetch_sub(&shard->inside, 1); /* the client may be gone after that, unless it is for this thread to free */
-    if (free_now)
-        mesh__client_free(client);
+    if (free_now) {
+        end(client);
+        destroy(client);
+    }
     return driven ? MESH_OK : MESH_EREENTRY;
 }
 
 /* ---- closing and freeing ---- */
 
+void mesh__client_enter(struct shard *shard)
+{
+    atomic_fetch_add(&shard->inside, 1);
+}
+
+void mesh__client_exit(struct shard *shard)
+{
+    struct mesh_client *client = shard->client;
+    if (atomic_load_explicit(&client->state, memory_order_relaxed) != CLIENT_OPEN)
+        mesh__driver_note_leave(client); /* before the count falls: the client may be gone after that */
+    atomic_fetch_sub(&shard->inside, 1);
+}
+
 static bool drained(const struct mesh_client *client)
 {
     return count_live(client) == 0;
+}
+
+/* Every completion has been given to the callback, which has returned; or the client is being freed. */
+static bool delivered(const struct mesh_client *client)
+{
+    return atomic_load(&client->state) == CLIENT_FREEING ||
+           (atomic_load(&client->completions_count) == 0 && !atomic_load(&client->delivering));
 }
 
 static bool empty_of_threads(const struct mesh_client *client)
@@ -403,6 +457,13 @@ static bool wait_until(struct mesh_client *client, bool (*done)(const struct mes
     }
 }
 
+static bool is_in_callback(struct mesh_client *client)
+{
+    if (client->dispatcher)
+        return mesh__dispatcher_is_self(client->dispatcher);
+    return atomic_load(&client->delivering) && pthread_equal(pthread_self(), client->deliverer);
+}
+
 mesh_status mesh__client_close(mesh_client *client, mesh_nanos timeout)
 {
     uint32_t open = CLIENT_OPEN;
@@ -420,6 +481,8 @@ mesh_status mesh__client_close(mesh_client *client, mesh_nanos timeout)
         cancel_everything(client);
         (void)wait_until(client, drained, NANOS_NEVER);
     }
+    if (client->options.on_completion && !is_in_callback(client))
+        (void)wait_until(client, delivered, NANOS_NEVER);
     set_closed(client);
     return in_time ? MESH_OK : MESH_DEADLINE;
 }
@@ -432,19 +495,14 @@ static void abandon(struct mesh_client *client)
         mesh__shard_abandon(client->shards[i]);
     mesh__control_abandon(client->control); /* which watches undriven_fd, and closes what it watches */
     mesh__dispatcher_forget(client->dispatcher);
+    mesh__outbox_free(client->outbox);
+    mesh__mem_free(&mem, client->threads);
     (void)munmap(client->fork_page, PAGE);
     mesh__mem_free(&mem, client->shards);
     mesh__mem_free(&mem, client);
 }
 
-static bool is_in_callback(struct mesh_client *client)
-{
-    if (client->dispatcher)
-        return mesh__dispatcher_is_self(client->dispatcher);
-    return atomic_load(&client->delivering) && pthread_equal(pthread_self(), client->deliverer);
-}
-
-/* Ends all calls and every thread but the dispatcher. */
+/* Ends all calls and every thread but the dispatcher, and waits for whoever is inside. */
 static void end(struct mesh_client *client)
 {
     atomic_store(&client->state, CLIENT_FREEING);
@@ -461,7 +519,10 @@ void mesh__client_free(mesh_client *client)
         abandon(client);
         return;
     }
-    if (!is_in_callback(client)) {
+    bool in_callback = is_in_callback(client);
+    if (in_callback)
+        mesh__outbox_mute(client->outbox); /* no callback comes after this one */
+    if (!in_callback) {
         end(client);
         mesh__dispatcher_stop(client->dispatcher, NULL);
         destroy(client);

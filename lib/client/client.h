@@ -66,7 +66,7 @@ struct shard {
 
     /* Shared: any thread. */
     alignas(CACHE_LINE) _Atomic uint32_t locked;
-    _Atomic uint32_t inside;                          /* threads in a blocking function that uses this shard */
+    _Atomic uint32_t inside;                          /* threads in a public function; mesh__client_enter() */
     alignas(CACHE_LINE) _Atomic(struct call *) inbox; /* newest first */
     _Atomic uint32_t live_calls;                      /* being posted, or posted and not yet completed */
     _Atomic bool asleep;                              /* the driver waits, or is about to: kick it */
@@ -131,8 +131,9 @@ struct mesh_client {
     pthread_t *threads; /* permanent drivers */
     _Atomic bool stopping;
 
+    _Atomic bool delivering; /* a thread gives out completions, spans and log lines: the dispatcher, or `deliverer` */
+
     /* External mode. */
-    _Atomic bool delivering; /* a thread gives out completions: `deliverer` */
     _Atomic pthread_t deliverer;
     _Atomic bool free_wanted; /* by a callback: mesh_loop_process() frees at its end */
     _Atomic int64_t close_at;
@@ -153,6 +154,10 @@ static inline bool mesh__client_forked(const struct mesh_client *client)
 /* Opens in a world of the caller's: tests and simulation. mesh_client_open() opens in the real one. */
 mesh_status mesh__client_open(const struct world *, const mesh_config *, const mesh_options *, mesh_client **out,
                               mesh_error **error);
+
+/* Around every function that a thread may be in while another one frees the client, which waits for the exit. */
+void mesh__client_enter(struct shard *);
+void mesh__client_exit(struct shard *);
 
 mesh_status mesh__client_close(mesh_client *, mesh_nanos timeout);
 void mesh__client_free(mesh_client *);

@@ -4,6 +4,7 @@
 
 #include "client/driver.h"
 #include "client/futex.h"
+#include "client/request.h"
 #include "client/shard.h"
 #include "client/token.h"
 
@@ -164,6 +165,8 @@ static void unlink_all(struct call *call)
         mesh__token_unref(call->token);
         call->token = NULL;
     }
+    if (call->head.capacity > CALL_HEAD_KEPT)
+        mesh__buf_fini(&call->head);
     mesh__shard_unpin(shard, call->pin);
     call->started = false;
     call->pin = NULL;

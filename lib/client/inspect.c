@@ -11,22 +11,20 @@
 /* Every field of mesh_counters after the head, in its order. */
 #define ALL_COUNTERS(X)                                                                                                \
     X(calls)                                                                                                           \
-    X(responses) X(failures) X(cancelled) X(deadlines) X(overloaded) X(attempts) X(retries) X(retries_denied)          \
-        X(attempt_failures) X(responses_5xx) X(connects) X(connect_failures) X(disconnects) X(shuts) X(probes)         \
-            X(panics) X(bytes_sent) X(bytes_received) X(active) X(pending) X(connections)
+    X(responses)                                                                                                       \
+    X(failures)                                                                                                        \
+    X(cancelled)                                                                                                       \
+    X(deadlines)                                                                                                       \
+    X(overloaded)                                                                                                      \
+    X(attempts) X(retries) X(retries_denied) X(attempt_failures) X(responses_5xx) X(connects) X(connect_failures)      \
+        X(disconnects) X(shuts) X(probes) X(panics) X(bytes_sent) X(bytes_received) X(active) X(pending)               \
+            X(connections)
 
 static void count_endpoint(struct endpoint *endpoint, mesh_counters *out)
 {
     mesh__live_count_endpoint(endpoint, out);
     /* The two are read one after the other: never show fewer than none. */
     out->connections = out->connects > out->disconnects ? out->connects - out->disconnects : 0;
-}
-
-static void count_service(const struct service *service, mesh_counters *out)
-{
-    for (uint32_t i = 0; i < service->count; i++)
-        mesh__live_count_endpoint(service->endpoints[i].endpoint, out);
-    mesh__live_count_service(service->live, out);
 }
 
 mesh_status mesh__inspect_counters(struct mesh_client *client, const char *name, const char *endpoint,
@@ -37,7 +35,7 @@ mesh_status mesh__inspect_counters(struct mesh_client *client, const char *name,
     const struct service *service = mesh__snapshot_service(snapshot, name);
     mesh_status status = service ? MESH_OK : MESH_ESERVICE;
     if (service && endpoint == NULL) {
-        count_service(service, &counters);
+        mesh__live_count_service(service->live, &counters);
     } else if (service) {
         status = MESH_NO_ENDPOINT;
         for (uint32_t i = 0; i < service->count && status != MESH_OK; i++)
@@ -94,9 +92,9 @@ static void write_endpoint(struct buf *out, const struct mesh_client *client, co
 
 static void write_service(struct buf *out, const struct mesh_client *client, const struct service *service)
 {
-    const struct service_live *live = service->live;
+    struct service_live *live = service->live;
     mesh_counters counters = MESH_COUNTERS_INIT;
-    count_service(service, &counters);
+    mesh__live_count_service(live, &counters);
     uint64_t word = atomic_load(&live->budget);
     struct budget budget;
     memcpy(&budget, &word, sizeof(word));

@@ -16,6 +16,8 @@ struct service_live *mesh__live_new(const struct mem *mem, const char *name, uin
     live->mem = *mem;
     live->client = client;
     live->shard_count = shard_count;
+    (void)pthread_mutex_init(&live->lock, NULL); /* cannot fail without attributes */
+    mesh__list_init(&live->endpoints);
     live->name = mesh__strndup(mem, name, strlen(name));
     bool ok = live->name != NULL;
     for (uint32_t i = 0; ok && i < shard_count; i++)
@@ -39,6 +41,7 @@ void mesh__live_unref(struct service_live *live)
     for (uint32_t i = 0; i < live->shard_count; i++)
         mesh__mem_free(&mem, live->shards[i]);
     mesh__mem_free(&mem, (char *)(uintptr_t)live->name);
+    pthread_mutex_destroy(&live->lock);
     mesh__free_line(&mem, live);
 }
 
@@ -57,18 +60,20 @@ struct endpoint *mesh__endpoint_new(const struct mem *mem, struct service_live *
     memcpy(&word, &estimate, sizeof(word));
     atomic_init(&endpoint->estimate, word);
     atomic_init(&endpoint->breaker, mesh__breaker_initial().word);
+    pthread_mutex_lock(&live->lock);
+    mesh__list_push(&live->endpoints, &endpoint->link);
+    pthread_mutex_unlock(&live->lock);
     return endpoint;
 }
 
 /* What the endpoint counted stays with its service. */
 static void bequeath(struct endpoint *endpoint)
 {
-    mesh_counters sum = MESH_COUNTERS_INIT;
-    mesh__live_count_endpoint(endpoint, &sum);
-#define ADD(name) atomic_fetch_add_explicit(&endpoint->live->gone.name, sum.name, memory_order_relaxed);
-    ENDPOINT_COUNTERS(ADD)
-    POOL_COUNTERS(ADD)
-#undef ADD
+    struct service_live *live = endpoint->live;
+    pthread_mutex_lock(&live->lock);
+    mesh__list_remove(&endpoint->link);
+    mesh__live_count_endpoint(endpoint, &live->gone);
+    pthread_mutex_unlock(&live->lock);
 }
 
 void mesh__endpoint_unref(struct endpoint *endpoint)
@@ -124,8 +129,7 @@ struct candidate mesh__live_candidate(struct endpoint *endpoint, uint32_t weight
     return candidate;
 }
 
-/* The earliest time at which an endpoint may be due for a probe moves forward to `at`. */
-static void note_probe(struct service_live *live, mesh_nanos at)
+void mesh__live_note_probe(struct service_live *live, mesh_nanos at)
 {
     int64_t before = atomic_load(&live->probe_at);
     while (at < before && !atomic_compare_exchange_weak(&live->probe_at, &before, at))
@@ -146,7 +150,7 @@ bool mesh__live_pick(struct endpoint *endpoint, const struct breaker_config *con
             return !as_probe;
         if (atomic_compare_exchange_weak(&endpoint->breaker, &breaker.word, ask.next.word)) {
             out->probe = true;
-            note_probe(endpoint->live, mesh__breaker_next(ask.next));
+            mesh__live_note_probe(endpoint->live, mesh__breaker_next(ask.next));
             return true;
         }
     }
@@ -209,7 +213,7 @@ static bool report_to_breaker(struct endpoint *endpoint, const struct breaker_co
         readmit(endpoint);
     }
     if (!is_healthy && (after.word != before.word || verdict->breaker >= BREAKER_FAILURE)) {
-        note_probe(endpoint->live, mesh__breaker_next(after));
+        mesh__live_note_probe(endpoint->live, mesh__breaker_next(after));
         enforce(endpoint, endpoint_count);
         /* Another shard may have closed the breaker in between: then the place must not stay taken. */
         if (mesh__breaker_healthy((struct breaker){ atomic_load(&endpoint->breaker) }))
@@ -317,10 +321,14 @@ void mesh__live_count_service(struct service_live *live, mesh_counters *out)
         SERVICE_COUNTERS(ADD)
 #undef ADD
     }
-#define ADD(name) SUM(&live->gone, name)
+    pthread_mutex_lock(&live->lock);
+#define ADD(name) out->name += live->gone.name;
     ENDPOINT_COUNTERS(ADD)
     POOL_COUNTERS(ADD)
 #undef ADD
+    for (struct list *node = live->endpoints.next; node != &live->endpoints; node = node->next)
+        mesh__live_count_endpoint(CONTAINER_OF(node, struct endpoint, link), out);
+    pthread_mutex_unlock(&live->lock);
     out->active = atomic_load_explicit(&live->active, memory_order_relaxed);
     out->pending = atomic_load_explicit(&live->pending, memory_order_relaxed);
     out->connections = atomic_load_explicit(&live->connections, memory_order_relaxed);

@@ -15,6 +15,7 @@
 #include "policy/gate.h"
 
 #include <mesh/client.h>
+#include <pthread.h>
 #include <stdalign.h>
 
 #define SHARDS_MAX 64
@@ -52,12 +53,11 @@ struct service_live {
     _Atomic uint64_t budget;
     _Atomic bool in_panic;                         /* as logged last */
     _Atomic uint32_t max_connections, max_pending; /* of the config in force */
-    struct counters_of_the_gone {
-        ENDPOINT_COUNTERS(COUNTER_FIELD)
-        POOL_COUNTERS(COUNTER_FIELD)
-    } gone;                                   /* of endpoints that have left */
-    void *client;                             /* for hooks: struct mesh_client */
-    struct service_shard *shards[SHARDS_MAX]; /* made with the service_live */
+    pthread_mutex_t lock;                          /* of what follows, up to `client`; nothing is locked inside it */
+    struct list endpoints;                         /* all that exist, listed or not */
+    mesh_counters gone;                            /* what those counted that exist no more */
+    void *client;                                  /* for hooks: struct mesh_client */
+    struct service_shard *shards[SHARDS_MAX];      /* made with the service_live */
     uint32_t shard_count;
 };
 
@@ -75,6 +75,7 @@ struct endpoint {
     struct mem mem;
     struct service_live *live; /* a reference */
     struct address address;
+    struct list link;     /* in live->endpoints */
     uint64_t listed;      /* the publisher's: the last version that lists it */
     _Atomic bool retired; /* no snapshot lists it any more */
     alignas(CACHE_LINE) _Atomic uint32_t active;
@@ -112,6 +113,9 @@ bool mesh__live_pick(struct endpoint *, const struct breaker_config *or_null, bo
 bool mesh__live_report(struct endpoint *, const struct breaker_config *or_null, uint32_t endpoint_count,
                        uint16_t ticket, const struct verdict *, bool probe, mesh_nanos now, uint32_t random);
 
+/* The earliest time at which an endpoint may be due for a probe is `at`, unless it is earlier. */
+void mesh__live_note_probe(struct service_live *, mesh_nanos at);
+
 /* Counts with limits. */
 bool mesh__live_take(_Atomic uint32_t *count, uint32_t limit);
 void mesh__live_give(_Atomic uint32_t *count);
@@ -123,7 +127,8 @@ bool mesh__live_withdraw(struct service_live *, const struct budget_config *, me
 /* True in panic: fewer than half of the endpoints are healthy by verdict. */
 bool mesh__live_panic(const struct service_live *, uint32_t endpoint_count);
 
-/* Adds up what has been counted for an endpoint; and what the service's own counters and its gone endpoints hold. */
+/* Adds up what has been counted for an endpoint; and for a service with all endpoints that it has or had. No counter of
+ * a service ever falls, whatever is listed: an endpoint's counts are its service's from the first to after the last. */
 void mesh__live_count_endpoint(struct endpoint *, mesh_counters *);
 void mesh__live_count_service(struct service_live *, mesh_counters *);
 

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEAD_MAX (1024 * 1024)
+/* Where the ids stand in a traceparent, "00-TRACE-SPAN-FLAGS". */
+enum { TRACE_ID_AT = 3, SPAN_ID_AT = 36 };
 
 static mesh_status refuse(struct call *call, const char *what)
 {
@@ -20,11 +21,32 @@ static mesh_status refuse(struct call *call, const char *what)
     return MESH_EINVAL;
 }
 
+static bool is_too_large(const mesh_request *request)
+{
+    struct view texts[] = { mesh__view_of(request->method), mesh__view_of(request->path),
+                            mesh__view_of(request->authority) };
+    size_t left = REQUEST_HEAD_MAX;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (texts[i].size > left)
+            return true;
+        left -= texts[i].size;
+    }
+    for (size_t i = 0; i < request->header_count; i++) {
+        const mesh_header *header = &request->headers[i];
+        if (header->name_size > left || header->value_size > left - header->name_size)
+            return true;
+        left -= header->name_size + header->value_size;
+    }
+    return false;
+}
+
 /* NULL when everything may be sent. */
 static const char *problem_of(const mesh_request *request, char *text, size_t size)
 {
     size_t at = 0;
     const char *wrong;
+    if (request->size == 0)
+        return "request.size: too small; set it with MESH_REQUEST_INIT or mesh_request_init()";
     if (request->method && !mesh__http1_token(mesh__view_of(request->method)))
         return "request.method: an HTTP token was expected, as \"GET\"";
     if (request->method && strcmp(request->method, "CONNECT") == 0)
@@ -39,6 +61,8 @@ static const char *problem_of(const mesh_request *request, char *text, size_t si
         return "request.idempotent: MESH_UNSET, MESH_YES or MESH_NO was expected";
     if ((request->body == NULL && request->body_size > 0) || (request->headers == NULL && request->header_count > 0))
         return "request: a size is given without what it is the size of";
+    if (is_too_large(request))
+        return "request.headers: with the path they are larger than 1 MiB";
     if ((wrong = mesh__http1_check_fields(request->headers, request->header_count, &at)) != NULL) {
         (void)snprintf(text, size, "request.headers[%zu]: %s", at, wrong);
         return text;
@@ -102,7 +126,8 @@ static bool take_context(struct call *call, const mesh_inbound *inbound)
     }
     uint64_t span = random_bits(call) | 1;
     memcpy(call->trace.span_id, &span, sizeof(span));
-    mesh__hex(call->trace.trace_id, sizeof(call->trace.trace_id), call->result->trace_id);
+    mesh__trace_format(&call->trace, call->traceparent);
+    memcpy(call->result->trace_id, call->traceparent + TRACE_ID_AT, 32);
     call->result->trace_id[32] = '\0';
     call->inbound_deadline = inbound ? inbound->deadline : NANOS_NEVER;
     call->tracestate = call->baggage = "";
@@ -203,13 +228,11 @@ static mesh_header field(const char *name, const char *value, size_t size)
 
 bool mesh__request_write_head(struct call *call, const uint8_t span_id[8], mesh_nanos cut_at)
 {
-    struct trace_context trace = call->trace;
-    memcpy(trace.span_id, span_id, sizeof(trace.span_id));
-    char parent[TRACEPARENT_SIZE], left[20];
-    mesh__trace_format(&trace, parent);
+    char left[20];
+    mesh__hex(span_id, 8, call->traceparent + SPAN_ID_AT); /* the rest is the same in every attempt */
     mesh_header own[4];
     size_t count = 0;
-    own[count++] = field("traceparent", parent, sizeof(parent));
+    own[count++] = field("traceparent", call->traceparent, sizeof(call->traceparent));
     if (call->tracestate[0] != '\0')
         own[count++] = field("tracestate", call->tracestate, strlen(call->tracestate));
     if (call->baggage[0] != '\0')

@@ -5,6 +5,15 @@
 
 #include "client/call.h"
 
+/* Of method, path and fields together that a request may have, so that nothing is begun which cannot be sent. */
+#define REQUEST_HEAD_MAX ((size_t)1024 * 1024)
+
+/* What a head may have with the service's own fields and the caller's context. */
+#define CALL_HEAD_MAX ((size_t)64 * 1024 * 1024)
+
+/* Heads are kept with the slot for the next call, but for those that are larger than this. */
+#define CALL_HEAD_KEPT ((size_t)16 * 1024)
+
 /* Checks `request` and copies it into the call, which has its result already. MESH_EINVAL with `call->result->message`
  * saying what is wrong; MESH_NO_MEMORY. On the calling thread; `blocking` borrows the body in any case. */
 mesh_status mesh__request_take(struct call *, const char *service, const mesh_request *request, bool blocking);

@@ -4,10 +4,33 @@
 
 #include "client/complete.h"
 #include "client/driver.h"
+#include "client/request.h"
 #include "client/snapshot.h"
 #include "net/reentry.h"
 
 #include <errno.h>
+
+/* ---- random streams ---- */
+
+/* A seed for each stream of the client: different streams have different seeds, and neighbours have nothing in common
+ * (two rounds of xor-shift and multiply, each step a bijection). */
+static uint64_t stream_seed(const struct mesh_client *client, uint64_t stream)
+{
+    uint64_t z = client->options.seed + stream * 0xd1342543de82ef95u;
+    z = (z ^ (z >> 32)) * 0xdaba0b6eb09322e3u;
+    z = (z ^ (z >> 29)) * 0xdaba0b6eb09322e3u;
+    return z ^ (z >> 32);
+}
+
+static uint64_t shard_stream(uint32_t index)
+{
+    return UINT64_C(1) << 63 | index;
+}
+
+static uint64_t slot_stream(uint32_t index, uint32_t slot)
+{
+    return (uint64_t)index << 32 | slot;
+}
 
 /* ---- slots: a stack of free indexes; the tag keeps a stale head from being taken for the present one ---- */
 
@@ -52,8 +75,8 @@ static struct call *add_chunk(struct shard *shard)
         for (uint32_t i = 0; i < SLOTS_PER_CHUNK; i++) {
             chunk[i].shard = shard;
             chunk[i].slot = at * SLOTS_PER_CHUNK + i;
-            mesh__buf_init(&chunk[i].head, &client->mem, 1024 * 1024);
-            mesh__rng_init(&chunk[i].rng, client->options.seed ^ ((uint64_t)shard->index << 32) ^ chunk[i].slot);
+            mesh__buf_init(&chunk[i].head, &client->mem, CALL_HEAD_MAX);
+            mesh__rng_init(&chunk[i].rng, stream_seed(client, slot_stream(shard->index, chunk[i].slot)));
         }
         atomic_store_explicit(&shard->chunks[at], chunk, memory_order_release);
         atomic_store(&shard->chunk_count, at + 1);
@@ -115,12 +138,16 @@ static void take(struct call *call)
         mesh__call_cancel(call);
 }
 
-bool mesh__shard_drain(struct shard *shard)
+static void adopt(struct shard *shard);
+
+/* Takes what has been posted. The snapshot is looked at in between, so that a call which began after a reload had
+ * returned, and is therefore behind it in the inbox, finds the new one. */
+static void drain(struct shard *shard)
 {
     struct call *newest = atomic_exchange(&shard->inbox, NULL), *oldest = NULL;
-    bool any = newest != NULL;
-    if (any)
+    if (newest)
         mesh__loop_refresh(&shard->loop); /* no call began after `now` */
+    adopt(shard);
     while (newest) {
         struct call *next = newest->inbox_next;
         newest->inbox_next = oldest;
@@ -132,7 +159,6 @@ bool mesh__shard_drain(struct shard *shard)
         take(oldest);
         oldest = next;
     }
-    return any;
 }
 
 /* ---- snapshots ---- */
@@ -366,8 +392,7 @@ void mesh__shard_prepare(struct shard *shard)
 {
     mesh__turn_enter();
     mesh__loop_refresh(&shard->loop);
-    adopt(shard);
-    (void)mesh__shard_drain(shard);
+    drain(shard);
     if (atomic_load_explicit(&shard->feed_starved, memory_order_relaxed) &&
         atomic_exchange(&shard->feed_starved, false))
         feed_starved(shard);
@@ -402,7 +427,7 @@ struct shard *mesh__shard_new(struct mesh_client *client, uint32_t index, int *e
     mesh__list_init(&shard->calls);
     mesh__list_init(&shard->resolving);
     mesh__list_init(&shard->pools);
-    mesh__rng_init(&shard->rng, client->options.seed + index * UINT64_C(0x9e3779b97f4a7c15));
+    mesh__rng_init(&shard->rng, stream_seed(client, shard_stream(index)));
     atomic_init(&shard->next_due, NANOS_NEVER);
     *error = mesh__loop_init(&shard->loop, &client->mem, client->world);
     if (*error) {

@@ -32,9 +32,6 @@ void mesh__shard_prepare(struct shard *);
 /* One turn of the loop, and what comes after it. */
 void mesh__shard_turn(struct shard *, mesh_nanos timeout);
 
-/* Takes what the inbox holds; true when it held anything. */
-bool mesh__shard_drain(struct shard *);
-
 /* Pins the current snapshot for a call; and lets it go. */
 struct pin *mesh__shard_pin(struct shard *);
 void mesh__shard_unpin(struct shard *, struct pin *);

@@ -220,6 +220,7 @@ static void load_document(struct loader *loader, struct config *config)
     config->dns = parts.dns;
     config->handshake_threads = parts.handshake_threads;
     load_identity(loader, &parts, config);
+    config->wait = parts.wait;
     load_services(loader, &parts, config);
     load_servers(loader, &parts, config);
     if (loader->problems->errors == 0 && config->service_count + config->server_count == 0)

@@ -54,6 +54,12 @@ struct tls_config {
     mesh_nanos handshake_timeout;
 };
 
+/* What is spoken to the endpoints. */
+enum protocol { PROTOCOL_AUTO /* as the connection says: HTTP/1.1 on plain TCP */, PROTOCOL_HTTP1 };
+
+/* How a thread waits for its call. */
+enum wait_mode { WAIT_BLOCK };
+
 struct service_config {
     const char *name;
     struct discover_config discover;
@@ -65,6 +71,7 @@ struct service_config {
     uint64_t max_body;
     uint32_t max_header, max_headers;
     enum balancer balancer;
+    enum protocol protocol;
     const char
         *authority; /* never NULL: DNS name (with a port other than the default), else service name, unless set */
     const mesh_header *headers; /* sent with every request; checked */
@@ -124,8 +131,9 @@ struct config {
     struct dns_config dns;
     const struct identity_config *identity; /* NULL: none, and then nobody does TLS */
     uint32_t handshake_threads;             /* 0: hands are shaken on the loops */
-    struct map by_name;                     /* service name -> struct service_config */
-    const char *json;                       /* the document as it was judged, compact; for mesh_client_inspect() */
+    enum wait_mode wait;
+    struct map by_name; /* service name -> struct service_config */
+    const char *json;   /* the document as it was judged, compact; for mesh_client_inspect() */
 };
 
 /* Judges the document and builds it. On MESH_ECONFIG `*error` has every error, one a line. `warnings` may be NULL. */

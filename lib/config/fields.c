@@ -15,11 +15,11 @@ const struct word mesh__words_balancer[] = { { "peak-ewma", BALANCER_PEAK_EWMA, 
                                              { NULL, 0, false } };
 
 const struct word mesh__words_protocol[] = {
-    { "auto", 0, false }, { "http1", 1, false }, { "http2", 0, true }, { NULL, 0, false }
+    { "auto", PROTOCOL_AUTO, false }, { "http1", PROTOCOL_HTTP1, false }, { "http2", 0, true }, { NULL, 0, false }
 };
 
 const struct word mesh__words_wait[] = {
-    { "block", 0, false }, { "adaptive", 0, true }, { "spin", 0, true }, { NULL, 0, false }
+    { "block", WAIT_BLOCK, false }, { "adaptive", 0, true }, { "spin", 0, true }, { NULL, 0, false }
 };
 
 const struct word mesh__words_retry[] = { { "connect-failure", RETRY_ON_CONNECT_FAILURE, false },

@@ -102,6 +102,7 @@ struct document_parts {
     struct dns_config dns;
     struct identity_config identity; /* without trust where there is none */
     uint32_t handshake_threads;
+    enum wait_mode wait;
 };
 
 extern const struct field mesh__fields[FIELD_COUNT];

@@ -70,7 +70,7 @@ void mesh__source_leave(struct source *source)
 
 void mesh__source_wait(struct source *source, mesh_nanos length)
 {
-    if (!source->stopped)
+    if (!source->stopped) /* cannot fail: see `timer` */
         (void)mesh__loop_timer_set(source->loop, &source->timer, mesh__nanos_add(source->loop->now, length));
 }
 

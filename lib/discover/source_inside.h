@@ -15,7 +15,7 @@ struct source {
     struct source_events events;
     void *user;
     void (*release)(struct source *); /* ends what the kind has under way; called once */
-    struct loop_timer timer;          /* of the kind; always set, so that moving it cannot fail */
+    struct loop_timer timer;          /* of the kind; always set, but in its own callback before that sets it */
     struct endpoint_config *endpoints;
     uint32_t count;
     bool has_list;      /* `endpoints` is the last good list, maybe an empty one */

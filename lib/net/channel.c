@@ -70,7 +70,7 @@ static void fail(struct channel *channel, mesh_status status, const char *reason
 static void finish(struct channel *channel, bool reusable)
 {
     struct exchange *exchange = channel->exchange;
-    if (exchange->sent < exchange->head.size + exchange->body.size)
+    if (channel->ended || exchange->sent < exchange->head.size + exchange->body.size)
         reusable = false;
     exchange->end_at = loop_of(channel)->now;
     exchange->channel = NULL;
@@ -231,14 +231,6 @@ static const char *forbidden(const struct channel *channel, const struct tls_rep
     return space;
 }
 
-static mesh_status status_of_connect(int error)
-{
-    return error == -ECONNREFUSED || error == -ECONNRESET || error == -ENOENT ? MESH_CONNECT_REFUSED
-           : error == -ETIMEDOUT                                              ? MESH_CONNECT_TIMEOUT
-           : error == -ENOMEM                                                 ? MESH_NO_MEMORY
-                                                                              : MESH_CONNECT_UNREACHABLE;
-}
-
 /* The stream is up: may this connection be used? */
 static void connected(struct channel *channel)
 {
@@ -267,12 +259,15 @@ static void connect_on(struct channel *channel)
         return;
     }
     mesh__loop_timer_cancel(loop_of(channel), &channel->timer);
-    if (error == 0)
+    if (error == 0) {
         connected(channel);
-    else if (secured && tls.status != MESH_OK)
+    } else if (secured && tls.status != MESH_OK) {
         mesh__pool_dial_failed(channel, tls.status, tls.words && tls.words[0] ? tls.words : NULL, 0);
-    else
-        mesh__pool_dial_failed(channel, status_of_connect(error), NULL, -error);
+    } else {
+        mesh_status status = mesh__pool_dial_status(-error);
+        /* The network can say more than is listed there, and all of it is about the way to the endpoint. */
+        mesh__pool_dial_failed(channel, status == MESH_SYSTEM ? MESH_CONNECT_UNREACHABLE : status, NULL, -error);
+    }
 }
 
 static void step(struct channel *channel, uint32_t events)
@@ -296,7 +291,9 @@ static void step(struct channel *channel, uint32_t events)
 
 static void on_ready(void *user, uint32_t events)
 {
-    step(user, events);
+    struct channel *channel = user;
+    channel->ended |= (events & LOOP_END) != 0;
+    step(channel, events);
 }
 
 static void on_again(struct loop_task *task)

@@ -67,6 +67,7 @@ struct channel {
     struct loop_task again;  /* reads on, when input is buffered */
     enum channel_state state;
     bool stepping;
+    bool ended;            /* the peer has finished, maybe behind bytes that are still to be read */
     int write_error;       /* errno of a failed write; nothing more is written */
     uint32_t exchanges;    /* begun */
     struct tls_spec *spec; /* the stream's, which holds it; NULL: plain text */

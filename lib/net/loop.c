@@ -121,8 +121,10 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
     if (slot->generation != (uint32_t)(event->data.u64 >> 32) || slot->watch == NULL)
         return;
     uint32_t ready = 0;
-    if (event->events & (EPOLLIN | EPOLLRDHUP))
+    if (event->events & EPOLLIN)
         ready |= LOOP_READ;
+    if (event->events & EPOLLRDHUP)
+        ready |= LOOP_READ | LOOP_END;
     if (event->events & EPOLLOUT)
         ready |= LOOP_WRITE;
     if (event->events & (EPOLLERR | EPOLLHUP))
@@ -131,7 +133,8 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
         slot->watch->ready(slot->watch, ready);
 }
 
-/* What is due leaves the heap first, so that a timer set by these callbacks waits for the next turn. */
+/* What is due leaves the heap first, so that a timer set by these callbacks waits for the next turn. Its place is kept
+ * until its callback is over: whoever repeats itself needs no memory for that, whatever else was set in between. */
 static void fire_timers(struct loop *loop)
 {
     struct list batch;
@@ -140,11 +143,15 @@ static void fire_timers(struct loop *loop)
     while ((first = mesh__heap_first(&loop->timers)) != NULL && first->due <= loop->now) {
         mesh__heap_remove(&loop->timers, first);
         mesh__list_push(&batch, &CONTAINER_OF(first, struct loop_timer, timer)->firing);
+        loop->firing++;
     }
     struct list *node;
     while ((node = mesh__list_pop(&batch)) != NULL) {
         struct loop_timer *timer = CONTAINER_OF(node, struct loop_timer, firing);
+        loop->fired = timer;
         timer->fire(timer);
+        loop->firing -= loop->fired != NULL;
+        loop->fired = NULL;
     }
 }
 
@@ -256,15 +263,31 @@ void mesh__loop_unwatch(struct loop *loop, struct watch *watch)
     watch->slot = 0;
 }
 
+/* Takes the timer out of those that are still to fire, or whose callback runs; true when it was one of them. */
+static bool leave_firing(struct loop *loop, struct loop_timer *timer)
+{
+    if (loop->fired == timer)
+        loop->fired = NULL;
+    else if (mesh__list_linked(&timer->firing))
+        mesh__list_remove(&timer->firing);
+    else
+        return false;
+    loop->firing--;
+    return true;
+}
+
 bool mesh__loop_timer_set(struct loop *loop, struct loop_timer *timer, mesh_nanos due)
 {
-    mesh__list_remove(&timer->firing);
+    if (!leave_firing(loop, timer) && timer->timer.place == 0 &&
+        !mesh__heap_reserve(&loop->timers, loop->timers.size + loop->firing + 1))
+        return false;
     return mesh__heap_set(&loop->timers, &timer->timer, due);
 }
 
 void mesh__loop_timer_cancel(struct loop *loop, struct loop_timer *timer)
 {
-    mesh__list_remove(&timer->firing);
+    if (mesh__list_linked(&timer->firing))
+        (void)leave_firing(loop, timer);
     mesh__heap_remove(&loop->timers, &timer->timer);
 }
 

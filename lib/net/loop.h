@@ -4,9 +4,9 @@
  * A turn waits, takes `now` once, then runs the callbacks of ready descriptors, of due timers, and of tasks posted
  * until then, in this order. A callback may watch, unwatch, set, cancel and post anything, itself included; a timer
  * that is set while timers fire waits for the next turn, also when it is due already, so that no turn lasts for ever
- * and no timer keeps others from firing. epoll
- * events carry {generation, slot} of a watch, never a descriptor or a pointer, so an event for a watch that has gone is
- * dropped. Only mesh__loop_kick() may be called by a thread that does not drive the loop. */
+ * and no timer keeps others from firing. epoll events carry {generation, slot} of a watch, never a descriptor or a
+ * pointer, so an event for a watch that has gone is dropped. Only mesh__loop_kick() may be called by a thread that does
+ * not drive the loop. */
 #ifndef MESH__NET_LOOP_H
 #define MESH__NET_LOOP_H
 
@@ -16,7 +16,9 @@
 
 #define LOOP_SCRATCH_SIZE 65536
 
-enum loop_events { LOOP_READ = 1, LOOP_WRITE = 2 };
+/* LOOP_END is never asked for. It comes with LOOP_READ where the peer is known to have finished: behind the bytes that
+ * are there no more will come. */
+enum loop_events { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_END = 4 };
 
 /* A descriptor that a loop watches. Embedded in its owner; zero-initialised before first use. */
 struct watch {
@@ -60,6 +62,8 @@ struct loop {
     mesh_nanos now; /* of this turn */
     uint64_t turns; /* how often `now` was taken: turns, and what began between them */
     struct heap timers;
+    size_t firing;            /* timers that have left the heap and whose places there are kept for them */
+    struct loop_timer *fired; /* the one whose callback runs, while its place is kept */
     struct list tasks;
     _Atomic(struct loop_mail *) mail; /* newest first */
     struct watch_slot *slots;
@@ -101,7 +105,8 @@ void mesh__loop_rewatch(struct loop *, struct watch *, uint32_t interest);
 /* Stops watching, if it is watched; to be called before the descriptor is closed. */
 void mesh__loop_unwatch(struct loop *, struct watch *);
 
-/* Sets or moves the timer to a point in time. False when memory is out. */
+/* Sets or moves the timer to a point in time. False when memory is out, which never happens to a timer that is set, nor
+ * the first time in its own callback. */
 bool mesh__loop_timer_set(struct loop *, struct loop_timer *, mesh_nanos due);
 void mesh__loop_timer_cancel(struct loop *, struct loop_timer *);
 

@@ -60,6 +60,12 @@ static uint32_t readiness(const struct memory_connection *self)
     return ready;
 }
 
+static bool has_ended(const struct memory_connection *self)
+{
+    return !mesh__list_empty(&self->arrived) &&
+           CONTAINER_OF(self->arrived.prev, struct segment, link)->kind == SEGMENT_END;
+}
+
 static void notify_if_ready(struct memory_connection *self)
 {
     if (self->armed & readiness(self))
@@ -73,6 +79,8 @@ static void on_notice(struct loop_task *task)
     if (ready == 0)
         return;
     mesh__loop_post(self->loop, &self->notice); /* level-triggered: again next turn, unless that changes */
+    if ((ready & LOOP_READ) && has_ended(self))
+        ready |= LOOP_END;
     self->stream.ready(self->stream.user, ready);
 }
 

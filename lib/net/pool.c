@@ -55,7 +55,7 @@ static void tell_failed(struct exchange *exchange, mesh_status status, const cha
 }
 
 /* The local causes of a failed dial are not the endpoint's fault. */
-static mesh_status status_of_errno(int error)
+mesh_status mesh__pool_dial_status(int error)
 {
     switch (error) {
     case ENOMEM:
@@ -131,7 +131,7 @@ static void dial(struct pool *pool)
     struct exchange *exchange = first_waiting(pool);
     if (exchange) {
         stop_waiting(exchange);
-        tell_failed(exchange, status_of_errno(-error), NULL, -error);
+        tell_failed(exchange, mesh__pool_dial_status(-error), NULL, -error);
     }
 }
 

@@ -101,6 +101,9 @@ bool mesh__pool_is_empty(const struct pool *);
 /* Closes everything at once and frees the pool; exchanges are forgotten. */
 void mesh__pool_free(struct pool *);
 
+/* What an errno of a dial means; MESH_SYSTEM for one that is not known. */
+mesh_status mesh__pool_dial_status(int error_number);
+
 /* For channel.c: a dial came through; a dial failed; an exchange ended and left the channel good or not; a channel
  * closed. */
 void mesh__pool_dialed(struct channel *);

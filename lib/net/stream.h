@@ -40,7 +40,7 @@ struct stream_ops {
 
 struct stream {
     const struct stream_ops *ops;
-    void (*ready)(void *user, uint32_t events); /* never from inside one of the functions above */
+    void (*ready)(void *user, uint32_t events); /* enum loop_events; never from inside one of the functions above */
     void *user;
 };
 

@@ -173,7 +173,7 @@ static void refuse_read(struct connection *connection, const struct http1_progre
             refuse(connection, 503, progress->status, "memory ran out");
         break;
     default:
-        refuse(connection, 400, progress->status, progress->reason);
+        refuse(connection, progress->answer ? progress->answer : 400, progress->status, progress->reason);
         break;
     }
 }
@@ -185,7 +185,7 @@ static bool on_head(void *user, const struct http1_head *head)
     connection->exchange = mesh__exchange_new(connection->server, connection, head);
     if (connection->exchange == NULL)
         return false;
-    if (expect == NULL)
+    if (expect == NULL || head->minor == 0) /* RFC 9110 10.1.1: of HTTP/1.0 it is ignored */
         return true;
     if (!mesh__view_equal_nocase(mesh__view(expect->value, expect->value_size), VIEW_LITERAL("100-continue"))) {
         connection->refusal = 417;

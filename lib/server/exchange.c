@@ -12,17 +12,11 @@ const mesh_header *mesh__exchange_find(const mesh_header *headers, size_t count,
     return NULL;
 }
 
-static struct view host_of(const struct http1_head *head)
-{
-    const mesh_header *host = mesh__exchange_find(head->headers, head->header_count, VIEW_LITERAL("host"));
-    return host ? mesh__view(host->value, host->value_size) : VIEW_LITERAL("");
-}
-
 /* The reader's limits bound the sum. */
 static size_t size_of(const struct http1_head *head)
 {
     size_t size = sizeof(mesh_exchange) + head->header_count * sizeof(mesh_header);
-    size += head->method.size + 1 + head->path.size + 1 + host_of(head).size + 1;
+    size += head->method.size + 1 + 1 + head->path.size + 1 + head->authority.size + 1;
     for (size_t i = 0; i < head->header_count; i++)
         size += head->headers[i].name_size + 1 + head->headers[i].value_size + 1;
     return size;
@@ -42,10 +36,12 @@ static void copy_head(mesh_exchange *exchange, const struct http1_head *head)
 {
     mesh_header *headers = (mesh_header *)(exchange + 1);
     char *at = (char *)(headers + head->header_count);
-    struct view host = host_of(head);
     exchange->method = put(&at, head->method.data, head->method.size);
-    exchange->path = put(&at, head->path.data, head->path.size);
-    exchange->authority = put(&at, host.data, host.size);
+    exchange->path = at;
+    if (head->path.size > 0 && head->path.data[0] == '?') /* of a URL without a path */
+        *at++ = '/';
+    (void)put(&at, head->path.data, head->path.size);
+    exchange->authority = put(&at, head->authority.data, head->authority.size);
     for (size_t i = 0; i < head->header_count; i++) {
         const mesh_header *from = &head->headers[i];
         headers[i] = (mesh_header){ put(&at, from->name, from->name_size), from->name_size,
@@ -101,9 +97,7 @@ mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connec
     copy_head(exchange, head);
     mesh__buf_init(&exchange->body, &server->mem, (size_t)server->settings->max_body);
     mesh__buf_init(&exchange->reply, &server->mem, REPLY_MAX);
-    const mesh_header *kept = mesh__exchange_find(head->headers, head->header_count, VIEW_LITERAL("connection"));
-    exchange->keep_alive =
-        kept != NULL && mesh__view_equal_nocase(mesh__view(kept->value, kept->value_size), VIEW_LITERAL("keep-alive"));
+    exchange->keep_alive = head->minor == 0 && head->keep_alive;
     exchange->is_head = strcmp(exchange->method, "HEAD") == 0;
     exchange->close = !head->keep_alive;
     exchange->arrived_unix = world->unix_now(world);

@@ -22,7 +22,7 @@ struct mesh_exchange {
     struct buf body;
     struct mesh_inbound inbound;
     bool is_head;
-    bool keep_alive; /* the peer asked to keep the connection, in words, and is to be told so */
+    bool keep_alive; /* an HTTP/1.0 peer asked to keep the connection, and is to be told that it is kept */
     bool close;      /* it is to be closed after the answer */
 
     mesh_nanos arrived; /* the head; on the monotonic clock */

@@ -52,9 +52,10 @@ static bool accept_one(mesh_server *server)
             pause_for_resources(server, -error);
         return error == 0;
     }
-    if (is_starved(errno))
-        pause_for_resources(server, errno);
-    return errno != EAGAIN && !is_starved(errno); /* anything else was about the one connection only */
+    int error = errno;
+    if (is_starved(error))
+        pause_for_resources(server, error);
+    return error != EAGAIN && !is_starved(error); /* anything else was about the one connection only */
 }
 
 void mesh__listener_accept(mesh_server *server)

@@ -15,7 +15,7 @@
 enum wanted { IDLE, SOON, NOW };
 
 struct dispatcher {
-    struct mem mem; /* a copy: what `last` frees may hold the original */
+    struct mem mem; /* a copy */
     void (*work)(void *user);
     void *user;
     void (*last)(void *user); /* set by a stop from inside `work` */
@@ -60,11 +60,13 @@ static void *run(void *argument)
         pthread_mutex_lock(&dispatcher->lock);
     }
     bool self_stopped = dispatcher->self_stopped;
+    void (*last)(void *user) = dispatcher->last;
+    void *user = dispatcher->user;
     pthread_mutex_unlock(&dispatcher->lock);
     if (self_stopped) {
-        if (dispatcher->last != NULL)
-            dispatcher->last(dispatcher->user);
-        release(dispatcher);
+        release(dispatcher); /* before `last`, whose end is the end of everything */
+        if (last != NULL)
+            last(user);
     }
     return NULL;
 }

@@ -22,8 +22,9 @@ void mesh__dispatcher_wake(struct dispatcher *, bool urgent);
 bool mesh__dispatcher_is_self(const struct dispatcher *);
 
 /* Runs `work` once more, ends the thread, joins it and frees. From inside `work` it only marks: the thread then frees
- * itself after `work` has returned and `last` (which may be NULL) has been called with `work`'s user. From elsewhere
- * `last` is not called: whatever it does, the caller does after this returns. NULL is legal. */
+ * the dispatcher after `work` has returned, and then calls `last` (which may be NULL) with `work`'s user; nothing of
+ * the dispatcher, nor its allocator, is used after that. From elsewhere `last` is not called: whatever it does, the
+ * caller does after this returns. NULL is legal. */
 void mesh__dispatcher_stop(struct dispatcher *, void (*last)(void *user));
 
 /* Frees without a thread to end: in a child after fork(). NULL is legal. */

@@ -28,6 +28,7 @@ struct outbox {
     void (*wake)(void *user, bool urgent);
     void *wake_user;
     atomic_uint_fast64_t dropped;
+    atomic_bool muted;
     pthread_mutex_t lock; /* guards what follows */
     size_t head, count;
     struct entry *entries; /* NULL: nobody listens */
@@ -51,6 +52,7 @@ struct outbox *mesh__outbox_new(const struct mem *mem, const mesh_options *optio
     outbox->wake_user = wake_user;
     copy_options(&outbox->options, options);
     atomic_init(&outbox->dropped, 0);
+    atomic_init(&outbox->muted, false);
     bool heard = outbox->options.on_span != NULL || outbox->options.on_log != NULL;
     if (heard)
         outbox->entries = mesh__alloc(mem, OUTBOX_CAPACITY * sizeof(*outbox->entries));
@@ -71,14 +73,34 @@ void mesh__outbox_free(struct outbox *outbox)
     mesh__mem_free(outbox->mem, outbox);
 }
 
+void mesh__outbox_mute(struct outbox *outbox)
+{
+    atomic_store(&outbox->muted, true);
+}
+
+bool mesh__outbox_pending(struct outbox *outbox)
+{
+    if (outbox->entries == NULL || atomic_load(&outbox->muted))
+        return false;
+    pthread_mutex_lock(&outbox->lock);
+    bool pending = outbox->count > 0;
+    pthread_mutex_unlock(&outbox->lock);
+    return pending;
+}
+
+static bool is_muted(const struct outbox *outbox)
+{
+    return atomic_load_explicit(&outbox->muted, memory_order_relaxed);
+}
+
 bool mesh__outbox_wants_spans(const struct outbox *outbox)
 {
-    return outbox->options.on_span != NULL;
+    return outbox->options.on_span != NULL && !is_muted(outbox);
 }
 
 bool mesh__outbox_wants_log(const struct outbox *outbox, int32_t level)
 {
-    return outbox->options.on_log != NULL && level <= outbox->options.log_level;
+    return outbox->options.on_log != NULL && level <= outbox->options.log_level && !is_muted(outbox);
 }
 
 /* The lock is held until publish(); NULL, and the lock not held, when the ring is full. */
@@ -167,7 +189,7 @@ void mesh__outbox_drain(struct outbox *outbox)
         return;
     pthread_mutex_lock(&outbox->lock);
     size_t left = outbox->count; /* no more: a callback that causes entries must not keep its thread here for ever */
-    while (left-- > 0) {
+    while (left-- > 0 && !is_muted(outbox)) {
         const struct entry *entry = &outbox->entries[outbox->head];
         pthread_mutex_unlock(&outbox->lock);
         give(outbox, entry);
@@ -177,7 +199,8 @@ void mesh__outbox_drain(struct outbox *outbox)
     }
     size_t rest = outbox->count;
     pthread_mutex_unlock(&outbox->lock);
-    if (rest > 0 && outbox->wake != NULL) /* these came while the outbox was not empty, so nobody was woken for them */
+    if (rest > 0 && outbox->wake != NULL &&
+        !is_muted(outbox)) /* these came while the outbox was not empty, so nobody was woken for them */
         outbox->wake(outbox->wake_user, rest >= OUTBOX_CAPACITY / 2);
 }
 

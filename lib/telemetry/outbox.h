@@ -52,6 +52,13 @@ void mesh__outbox_log(struct outbox *, int32_t level, const char *format, ...) _
 /* Gives everything that is in when it begins to the callbacks, in order. One thread at a time. */
 void mesh__outbox_drain(struct outbox *);
 
+/* From now on nothing is given out any more, and what is put in is dropped, uncounted. Any thread; in a callback it
+ * holds from that callback's return. */
+void mesh__outbox_mute(struct outbox *);
+
+/* True when something is in. Any thread. */
+bool mesh__outbox_pending(struct outbox *);
+
 /* How many spans and lines found no room. */
 uint64_t mesh__outbox_dropped(const struct outbox *);
 

@@ -7,6 +7,7 @@
  */
 #include "wire/http1.h"
 
+#include "wire/http1_check.h"
 #include "wire/http1_chunked.h"
 #include "wire/http1_framing.h"
 #include "wire/http1_lines.h"
@@ -36,6 +37,7 @@ struct http1_reader {
     struct http1_lines lines;
     llhttp_t parser;
     bool parsed;        /* llhttp has seen the end of the head */
+    bool odd_method;    /* llhttp knows the method not: the rest of the request line is awaited, to say so */
     struct buf pieces;  /* the head so far, when it did not come at once */
     const char *base;   /* the first byte of the head, while bytes are read */
     size_t head_size;   /* bytes of the head so far */
@@ -52,6 +54,7 @@ struct http1_reader {
 
     mesh_status status;
     const char *reason;
+    int32_t answer;
 };
 
 static void fail(struct http1_reader *reader, mesh_status status, const char *reason)
@@ -171,7 +174,7 @@ static void start_head(struct http1_reader *reader)
     llhttp_reset(&reader->parser);
     reader->phase = HEAD;
     reader->lines = (struct http1_lines){ .may_lead = reader->role == HTTP1_REQUESTS };
-    reader->parsed = false;
+    reader->parsed = reader->odd_method = false;
     mesh__buf_clear(&reader->pieces);
     reader->head_size = 0;
     reader->field = (struct field){ 0 };
@@ -189,7 +192,41 @@ void mesh__http1_reader_next(struct http1_reader *reader, const struct http1_lim
     reader->body_size = 0;
     reader->status = MESH_OK;
     reader->reason = NULL;
+    reader->answer = 0;
     start_head(reader);
+}
+
+/* The start line, behind an empty line that may have come first, without its end; empty until it has come whole. */
+static struct view start_line(const struct http1_reader *reader)
+{
+    const char *start = reader->base, *end = reader->base + reader->head_size;
+    if (end - start >= 2 && start[0] == '\r')
+        start += 2;
+    const char *lf = memchr(start, '\n', (size_t)(end - start));
+    return lf != NULL ? mesh__view(start, (size_t)(lf - start) - 1) : mesh__view("", 0);
+}
+
+/* RFC 9110 9.1: where all is well but that nobody knows the method, the answer is 501. */
+static void judge_odd_method(struct http1_reader *reader)
+{
+    struct http1_head head = { 0 };
+    struct view line = start_line(reader);
+    if (line.size == 0)
+        return;
+    const char *reason = mesh__http1_read_request_line(line, &head);
+    reader->answer = reason == NULL ? 501 : 0;
+    fail(reader, MESH_PROTOCOL, reason != NULL ? reason : "a method that is not known");
+}
+
+/* A method that goes on or ends otherwise than those that llhttp knows, or one of another protocol, which shows at the
+ * version. Where a byte comes that no method can have, there is no line to wait for. */
+static bool is_odd_method(const struct http1_reader *reader, llhttp_errno_t error, const char *end)
+{
+    const char *at = llhttp_get_error_pos(&reader->parser);
+    if (reader->role != HTTP1_REQUESTS)
+        return false;
+    return error == HPE_INVALID_CONSTANT ||
+           (error == HPE_INVALID_METHOD && at != NULL && at < end && (*at == ' ' || mesh__http1_tchar(*at)));
 }
 
 /* Gives the bytes of a head to llhttp, where they will stay until the head event. */
@@ -206,8 +243,13 @@ static void parse_head(struct http1_reader *reader, const char *bytes, size_t si
         bytes = reader->base + reader->head_size;
     }
     reader->head_size += size;
-    llhttp_errno_t error = llhttp_execute(&reader->parser, bytes, size);
-    if (error != HPE_OK && error != HPE_PAUSED_UPGRADE && reader->phase != FAILED)
+    llhttp_errno_t error = HPE_OK;
+    if (!reader->odd_method)
+        error = llhttp_execute(&reader->parser, bytes, size);
+    reader->odd_method |= is_odd_method(reader, error, bytes + size);
+    if (reader->odd_method)
+        judge_odd_method(reader);
+    else if (error != HPE_OK && error != HPE_PAUSED_UPGRADE && reader->phase != FAILED)
         fail(reader, MESH_PROTOCOL, llhttp_get_error_reason(&reader->parser));
 }
 
@@ -218,8 +260,8 @@ static void end_message(struct http1_reader *reader)
         fail_memory(reader);
 }
 
-/* The headers of the head event, and its start line behind an empty line that may have come first. */
-static struct view lay_out_head(struct http1_reader *reader, struct http1_head *head)
+/* The headers of the head event. */
+static void lay_out_head(struct http1_reader *reader, struct http1_head *head)
 {
     const char *base = reader->base;
     for (size_t i = 0; i < reader->field_count; i++) {
@@ -229,9 +271,6 @@ static struct view lay_out_head(struct http1_reader *reader, struct http1_head *
     }
     head->headers = reader->headers;
     head->header_count = reader->field_count;
-    const char *start = base[0] == '\r' ? base + 2 : base;
-    const char *end = memchr(start, '\r', reader->head_size - (size_t)(start - base));
-    return mesh__view(start, (size_t)(end - start));
 }
 
 static void skip_informational(struct http1_reader *reader)
@@ -271,8 +310,8 @@ static void finish_head(struct http1_reader *reader)
         return;
     }
     struct http1_head head = { 0 };
-    struct view start_line = lay_out_head(reader, &head);
-    const char *reason = mesh__http1_frame(reader->role, reader->to_head, start_line, &head, &reader->body);
+    lay_out_head(reader, &head);
+    const char *reason = mesh__http1_frame(reader->role, reader->to_head, start_line(reader), &head, &reader->body);
     if (reason != NULL)
         fail(reader, MESH_PROTOCOL, reason);
     else if (reader->role == HTTP1_RESPONSES && head.status < 200)
@@ -358,7 +397,7 @@ static size_t read_some(struct http1_reader *reader, const char *bytes, size_t s
 
 static struct http1_progress progress(const struct http1_reader *reader, size_t used)
 {
-    return (struct http1_progress){ used, reader->phase == ENDED, reader->status, reader->reason };
+    return (struct http1_progress){ used, reader->phase == ENDED, reader->status, reader->reason, reader->answer };
 }
 
 struct http1_progress mesh__http1_read(struct http1_reader *reader, const char *bytes, size_t size)

@@ -5,10 +5,10 @@
  * connection must close, for: Content-Length beside Transfer-Encoding, two Content-Lengths (also equal ones, also as a
  * list), any transfer coding but one "chunked", Transfer-Encoding in HTTP/1.0, obs-fold, bare CR or LF, space before a
  * colon, an empty name, a status outside 100..999, an HTTP version other than 1.0 and 1.1, 101, a 1xx flood; of
- * requests, a Host that is missing (in HTTP/1.1), doubled or malformed, and a target that is not in origin form (or
- * OPTIONS *). Expect and Upgrade are not acted on. Trailers are checked, counted against the header limits and dropped.
- * Chunk extensions are ignored and counted against max_header. The result does not depend on the pieces in which the
- * bytes come.
+ * requests, a Host that is missing (in HTTP/1.1), doubled or malformed, a method that llhttp does not know, and a
+ * target that is neither in origin form nor in absolute form with "http" (nor OPTIONS *). Expect and Upgrade are not
+ * acted on. Trailers are checked, counted against the header limits and dropped. Chunk extensions are ignored and
+ * counted against max_header. The result does not depend on the pieces in which the bytes come.
  */
 #ifndef MESH__WIRE_HTTP1_H
 #define MESH__WIRE_HTTP1_H
@@ -27,8 +27,11 @@ struct http1_limits {
 
 /* The head of a message; everything is valid during the event only. */
 struct http1_head {
-    int32_t status;           /* of a response */
-    struct view method, path; /* of a request */
+    int32_t status;        /* of a response */
+    int32_t minor;         /* of the version: 0 for HTTP/1.0, 1 for HTTP/1.1 */
+    struct view method;    /* of a request */
+    struct view path;      /* in origin form, or "*"; only of "http://host?query" it is "?query" */
+    struct view authority; /* of an absolute target, else of Host; may be empty */
     const mesh_header *headers;
     size_t header_count;
     bool keep_alive;              /* as far as the head says; false also for Keep-Alive: timeout=0 */
@@ -60,6 +63,7 @@ struct http1_progress {
     bool ended;         /* one message is complete; what follows is not part of it */
     mesh_status status; /* MESH_OK; MESH_PROTOCOL, MESH_BODY_TOO_LARGE, ..: the connection is done */
     const char *reason; /* static words for a person, with status */
+    int32_t answer;     /* a status for the peer that says more of MESH_PROTOCOL than 400 does; else 0 */
 };
 
 /* Reads up to the end of one message. After an end, or an error, it takes nothing and says the same again. */

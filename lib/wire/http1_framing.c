@@ -8,6 +8,7 @@
 #define VERSION_SIZE 8       /* "HTTP/1.1" */
 
 struct framing_fields {
+    struct view host;
     size_t hosts, lengths, codings;
     bool bad_host, bad_length, bad_coding;
     bool close, keep_alive; /* what Connection lists */
@@ -39,10 +40,10 @@ static int64_t decimal(struct view text)
 }
 
 /* "HTTP/1.1 200 reason"; the space before an empty reason may be missing. */
-static const char *read_status_line(struct view line, struct http1_head *head, int *minor)
+static const char *read_status_line(struct view line, struct http1_head *head)
 {
-    *minor = minor_version(mesh__view(line.data, line.size < VERSION_SIZE ? line.size : VERSION_SIZE));
-    if (*minor < 0)
+    head->minor = minor_version(mesh__view(line.data, line.size < VERSION_SIZE ? line.size : VERSION_SIZE));
+    if (head->minor < 0)
         return "an HTTP version other than 1.0 and 1.1";
     if (line.size < VERSION_SIZE + 4 || line.data[VERSION_SIZE] != ' ')
         return "a status line without a status of three digits";
@@ -55,8 +56,40 @@ static const char *read_status_line(struct view line, struct http1_head *head, i
     return status == 101 ? "101 Switching Protocols, which was not asked for" : NULL;
 }
 
-/* "GET /path HTTP/1.1" with single spaces. */
-static const char *read_request_line(struct view line, struct http1_head *head, int *minor)
+/* Splits "http://authority/path?query" (RFC 9112 3.2.2); the path may be empty. False when the target is not that. */
+static bool split_absolute(struct view target, struct http1_head *head)
+{
+    static const struct view scheme = { "http://", 7 };
+    if (target.size <= scheme.size || !mesh__view_equal_nocase(mesh__view(target.data, scheme.size), scheme))
+        return false;
+    size_t end = scheme.size;
+    while (end < target.size && target.data[end] != '/' && target.data[end] != '?')
+        end++;
+    head->authority = mesh__view(target.data + scheme.size, end - scheme.size);
+    head->path = mesh__view(target.data + end, target.size - end);
+    /* From its second slash on the target reads as a path: so all of its bytes are looked at in one go. */
+    return mesh__http1_authority(head->authority) &&
+           mesh__http1_path(mesh__view(target.data + scheme.size - 1, target.size - scheme.size + 1));
+}
+
+/* Origin form, absolute form or "*"; RFC 9112 3.2. */
+static bool read_target(struct view target, struct http1_head *head)
+{
+    bool options = mesh__view_equal(head->method, VIEW_LITERAL("OPTIONS"));
+    head->path = target;
+    if (mesh__view_equal(target, VIEW_LITERAL("*")))
+        return options;
+    if (mesh__http1_path(target))
+        return true;
+    if (!split_absolute(target, head))
+        return false;
+    if (head->path.size == 0)
+        head->path = options ? VIEW_LITERAL("*") : VIEW_LITERAL("/");
+    return true;
+}
+
+/* With single spaces. */
+const char *mesh__http1_read_request_line(struct view line, struct http1_head *head)
 {
     const char *space = memchr(line.data, ' ', line.size);
     if (space == NULL)
@@ -66,15 +99,14 @@ static const char *read_request_line(struct view line, struct http1_head *head, 
     space = memchr(rest.data, ' ', rest.size);
     if (space == NULL)
         return "a request line without an HTTP version";
-    head->path = mesh__view(rest.data, (size_t)(space - rest.data));
-    *minor = minor_version(mesh__view(space + 1, rest.size - head->path.size - 1));
-    if (*minor < 0)
+    struct view target = mesh__view(rest.data, (size_t)(space - rest.data));
+    head->minor = minor_version(mesh__view(space + 1, rest.size - target.size - 1));
+    if (head->minor < 0)
         return "an HTTP version other than 1.0 and 1.1";
     if (!mesh__http1_token(head->method))
         return "a method that is no token";
-    bool asterisk = mesh__view_equal(head->path, VIEW_LITERAL("*"));
-    if (!mesh__http1_path(head->path) || (asterisk && !mesh__view_equal(head->method, VIEW_LITERAL("OPTIONS"))))
-        return "a request target that is not in origin form";
+    if (!read_target(target, head))
+        return "a request target that is neither in origin form nor an http URL";
     return NULL;
 }
 
@@ -123,6 +155,7 @@ static void read_field(struct view name, struct view value, struct framing_field
     case 4:
         if (mesh__view_equal_nocase(name, VIEW_LITERAL("host"))) {
             fields->hosts++;
+            fields->host = value;
             fields->bad_host |= value.size > 0 && !mesh__http1_authority(value);
         }
         break;
@@ -186,9 +219,8 @@ static enum http1_body body_kind(enum http1_role role, bool to_head, const struc
 const char *mesh__http1_frame(enum http1_role role, bool to_head, struct view start_line, struct http1_head *head,
                               enum http1_body *body)
 {
-    int minor = 0;
-    const char *reason = role == HTTP1_RESPONSES ? read_status_line(start_line, head, &minor)
-                                                 : read_request_line(start_line, head, &minor);
+    const char *reason =
+        role == HTTP1_RESPONSES ? read_status_line(start_line, head) : mesh__http1_read_request_line(start_line, head);
     if (reason != NULL)
         return reason;
     struct framing_fields fields = { .length = -1, .timeout_s = -1 };
@@ -198,13 +230,15 @@ const char *mesh__http1_frame(enum http1_role role, bool to_head, struct view st
             return "a header field without a name";
         read_field(mesh__view(field->name, field->name_size), mesh__view(field->value, field->value_size), &fields);
     }
-    reason = refuse_fields(role, minor, &fields);
+    reason = refuse_fields(role, head->minor, &fields);
     if (reason != NULL)
         return reason;
+    if (head->authority.size == 0) /* an absolute target's goes before Host: RFC 9112 3.2.2 */
+        head->authority = fields.host;
     *body = body_kind(role, to_head, head, &fields);
     head->content_length = *body == BODY_NONE ? 0 : *body == BODY_LENGTH ? fields.length : -1;
     head->keep_alive_timeout_s = fields.timeout_s;
     head->keep_alive =
-        *body != BODY_TO_CLOSE && !fields.close && (minor == 1 || fields.keep_alive) && fields.timeout_s != 0;
+        *body != BODY_TO_CLOSE && !fields.close && (head->minor == 1 || fields.keep_alive) && fields.timeout_s != 0;
     return NULL;
 }

@@ -13,6 +13,9 @@ enum http1_body {
     BODY_TO_CLOSE /* of a response, up to the end of the connection */
 };
 
+/* Reads "GET /path HTTP/1.1": method, target and version are filled in. NULL, or why the line is refused. */
+const char *mesh__http1_read_request_line(struct view line, struct http1_head *head);
+
 /* `head` has its headers; the rest of it is filled in from them and from the start line (without CR LF). The values are
  * without spaces at their ends and lie in the head as it came, so that the byte behind one can be looked at. NULL, or
  * static words that say why the message is refused. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* llhttp_names.h - every external symbol of llhttp 8.1 under our prefix, so that a program with an llhttp of its own can
- * link us statically. Given by -include to llhttp's sources and to http1.c, and to nothing else. */
+/* llhttp_names.h - every external symbol of llhttp 8.1 under our prefix, so that a program with an llhttp of its own
+ * can link us statically. Given by -include to llhttp's sources and to http1.c, and to nothing else. */
 #ifndef MESH__WIRE_LLHTTP_NAMES_H
 #define MESH__WIRE_LLHTTP_NAMES_H
 

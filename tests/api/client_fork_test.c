@@ -5,6 +5,8 @@
 #include <check.h>
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,6 +164,72 @@ START_TEST(new_client_in_child)
 }
 END_TEST
 
+/* Large blocks of memory, as the queue for spans and log lines is one. */
+static _Atomic int64_t large_bytes;
+
+static void *count_allocate(size_t bytes, void *user)
+{
+    (void)user;
+    size_t *block = malloc(bytes + 16);
+    if (block == NULL)
+        return NULL;
+    block[0] = bytes;
+    atomic_fetch_add(&large_bytes, bytes >= 256 * 1024 ? (int64_t)bytes : 0);
+    return block + 2;
+}
+
+static void count_release(void *block, void *user)
+{
+    (void)user;
+    size_t *from = block ? (size_t *)block - 2 : NULL;
+    if (from)
+        atomic_fetch_sub(&large_bytes, from[0] >= 256 * 1024 ? (int64_t)from[0] : 0);
+    free(from);
+}
+
+static void *count_resize(void *block, size_t old_bytes, size_t bytes, void *user)
+{
+    void *moved = count_allocate(bytes, user);
+    if (moved && block)
+        memcpy(moved, block, old_bytes < bytes ? old_bytes : bytes);
+    if (moved)
+        count_release(block, user);
+    return moved;
+}
+
+static void ignore_log(int32_t level, const char *line, void *user)
+{
+    (void)level;
+    (void)line;
+    (void)user;
+}
+
+START_TEST(child_gives_memory_back)
+{
+    struct cell cell = { DRIVER_BLOCKING, NETWORK_SOCKETS, 1 };
+    mesh_allocator allocator = { sizeof(allocator), 0, count_allocate, count_resize, count_release, NULL };
+    struct harness harness;
+    harness_begin(&harness, &cell);
+    harness.options.allocator = &allocator;
+    harness.options.on_log = ignore_log;
+    harness_open(&harness, "{'test': {'endpoints': ['@0']}}");
+    expect_echo(&harness);
+    ck_assert_int_gt(atomic_load(&large_bytes), 0);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        mesh_client_free(harness.client);
+        _exit(atomic_load(&large_bytes) != 0);
+    }
+    int status = 0;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    harness_close(&harness);
+    ck_assert_msg(harness.message[0] == '\0', "%s", harness.message);
+    harness_end(&harness);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("client, fork");
@@ -170,6 +238,7 @@ int main(void)
     tcase_add_loop_test(tcase, child_of_fork, 0, DRIVERS);
     tcase_add_loop_test(tcase, calls_under_way, 0, DRIVERS);
     tcase_add_test(tcase, new_client_in_child);
+    tcase_add_test(tcase, child_gives_memory_back);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

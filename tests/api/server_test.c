@@ -91,6 +91,9 @@ START_TEST(test_what_a_handler_sees)
           "2\r\nab\r\n3;x=y\r\ncde\r\n0\r\ntrailer: t\r\n\r\n",
           "PUT / x 4 1 abcde" },
         { "DELETE / HTTP/1.0\r\nx-test:\r\n\r\n", "DELETE /  1  " },
+        { "GET http://shop:80/a?b HTTP/1.1\r\nhost: x\r\n\r\n", "GET /a?b shop:80 1 - " },
+        { "GET http://shop?b HTTP/1.1\r\nhost: x\r\n\r\n", "GET /?b shop 1 - " },
+        { "GET HTTP://shop HTTP/1.0\r\nx-test: 1\r\n\r\n", "GET / shop 1 1 " },
     };
     struct scene scene;
     prepare(&scene);

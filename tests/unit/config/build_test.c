@@ -68,6 +68,7 @@ START_TEST(defaults)
     ck_assert_uint_eq(s->max_header, 60 << 10);
     ck_assert_uint_eq(s->max_headers, 100);
     ck_assert_int_eq(s->balancer, BALANCER_PEAK_EWMA);
+    ck_assert_int_eq(s->protocol, PROTOCOL_AUTO);
     ck_assert_str_eq(s->authority, "s");
     ck_assert_uint_eq(s->header_count, 0);
     ck_assert_uint_eq(s->retry.attempts, 2);
@@ -103,6 +104,7 @@ START_TEST(defaults)
     ck_assert_uint_eq(config->dns.server_count, 0);
     ck_assert_int_eq(config->dns.timeout, NANOS_S);
     ck_assert_uint_eq(config->dns.tries, 2);
+    ck_assert_int_eq(config->wait, WAIT_BLOCK);
     mesh__config_unref(config);
 }
 END_TEST
@@ -134,6 +136,7 @@ START_TEST(every_value_of_a_service)
     ck_assert_uint_eq(s->max_header, 16 << 10);
     ck_assert_uint_eq(s->max_headers, 50);
     ck_assert_int_eq(s->balancer, BALANCER_ROUND_ROBIN);
+    ck_assert_int_eq(s->protocol, PROTOCOL_HTTP1);
     ck_assert_str_eq(s->authority, "pay.example:8443");
     ck_assert_uint_eq(s->header_count, 3);
     check_header(s, 0, "x-team", "shop");

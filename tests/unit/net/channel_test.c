@@ -180,6 +180,10 @@ START_TEST(the_request_goes_on_where_the_connection_stopped)
     pass(2 * NANOS_MS);
     ck_assert_int_eq(talk.story[strlen(talk.story) - 1], 's');
     ck_assert_uint_eq(talk.exchange.sent, strlen(HEAD) + 6);
+    say(OK_RESPONSE); /* whoever asked goes: nothing may be under way then */
+    pass(0);
+    ck_assert_int_eq(talk.story[strlen(talk.story) - 1], 'e');
+    ck_assert_uint_eq(scene.connections, 1);
 }
 END_TEST
 

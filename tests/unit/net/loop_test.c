@@ -177,6 +177,24 @@ START_TEST(an_event_for_a_watch_that_has_gone_is_dropped)
 }
 END_TEST
 
+START_TEST(an_end_is_told_with_the_bytes_before_it)
+{
+    int pair[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    struct actor actor = actor_of('e', NULL, NULL);
+    ck_assert_int_eq(mesh__loop_watch(&loop, &actor.watch, pair[0], LOOP_READ), 0);
+    ck_assert_int_eq(write(pair[1], "x", 1), 1);
+    turn_and_expect("e");
+    ck_assert_uint_eq(actor.events, LOOP_READ);
+    ck_assert_int_eq(shutdown(pair[1], SHUT_WR), 0);
+    turn_and_expect("e");
+    ck_assert_uint_eq(actor.events, LOOP_READ | LOOP_END);
+    mesh__loop_unwatch(&loop, &actor.watch);
+    close(pair[0]);
+    close(pair[1]);
+}
+END_TEST
+
 START_TEST(interest_decides_which_events_come)
 {
     int pair[2];
@@ -245,6 +263,60 @@ START_TEST(a_due_timer_can_still_be_cancelled_or_moved)
     turn_and_expect("");
     test_now += 1;
     turn_and_expect("v");
+}
+END_TEST
+
+/* Memory that is out for whoever asks for more of it than it has. */
+static void *never_more(void *block, size_t old_bytes, size_t bytes, void *user)
+{
+    (void)block;
+    (void)old_bytes;
+    (void)bytes;
+    (void)user;
+    return NULL;
+}
+
+static void set_others(struct actor *actor)
+{
+    struct actor *others = actor->other;
+    uint32_t set = 0;
+    while (mesh__loop_timer_set(&loop, &others[set].timer, 10 * NANOS_S))
+        set++;
+    actor->events = set;
+}
+
+static void repeat(struct actor *actor)
+{
+    ck_assert(mesh__loop_timer_set(&loop, &actor->timer, 20 * NANOS_S));
+    mesh__loop_timer_cancel(&loop, &actor->timer);
+}
+
+/* Whoever is set, or is called by its timer, has a place: nobody who comes in between takes it. */
+START_TEST(a_timer_that_repeats_itself_needs_no_memory)
+{
+    enum { ROOM = 64 };
+    struct mem full = mesh__mem_system;
+    struct actor others[ROOM];
+    for (int i = 0; i < ROOM; i++)
+        others[i] = actor_of('.', NULL, NULL);
+    struct actor first = actor_of('f', set_others, others), again = actor_of('a', set_self, NULL);
+    struct actor victim = actor_of('v', NULL, NULL), canceller = actor_of('c', cancel_other, &victim);
+    struct actor last = actor_of('l', repeat, NULL);
+    struct actor *due[] = { &canceller, &victim, &first, &again, &last };
+    for (int i = 0; i < 5; i++)
+        ck_assert(mesh__loop_timer_set(&loop, &due[i]->timer, i + 1));
+    ck_assert_uint_eq(loop.timers.capacity, ROOM);
+    full.resize = never_more;
+    loop.timers.mem = &full;
+    turn_and_expect("cfal");
+    ck_assert_uint_eq(first.events, ROOM - 3); /* all places but its own and those of the two behind it */
+    ck_assert_uint_eq(loop.timers.size, ROOM - 2);
+    ck_assert_uint_eq(loop.firing, 0);
+    turn_and_expect("a");
+    mesh__loop_timer_cancel(&loop, &again.timer);
+    for (uint32_t i = 0; i < first.events; i++)
+        mesh__loop_timer_cancel(&loop, &others[i].timer);
+    loop.timers.mem = &mesh__mem_system;
 }
 END_TEST
 
@@ -395,8 +467,10 @@ int main(void)
     const TTest *const tests[] = {
         a_turn_is_descriptors_then_timers_then_tasks,
         an_event_for_a_watch_that_has_gone_is_dropped,
+        an_end_is_told_with_the_bytes_before_it,
         interest_decides_which_events_come,
         a_timer_set_to_the_past_keeps_no_other_from_firing,
+        a_timer_that_repeats_itself_needs_no_memory,
         a_due_timer_can_still_be_cancelled_or_moved,
         many_timers_fire_in_order,
         more_ready_descriptors_than_one_wait_returns,

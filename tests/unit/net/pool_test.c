@@ -173,6 +173,39 @@ START_TEST(each_dial_that_fails_fails_one_exchange)
 }
 END_TEST
 
+/* What this side ran out of is not the endpoint's fault, whether it is known at once or later. */
+START_TEST(why_a_dial_failed)
+{
+    static const struct {
+        int error;
+        mesh_status status, later;
+    } rows[] = {
+        { ECONNREFUSED, MESH_CONNECT_REFUSED, MESH_CONNECT_REFUSED },
+        { ENOENT, MESH_CONNECT_REFUSED, MESH_CONNECT_REFUSED },
+        { ETIMEDOUT, MESH_CONNECT_TIMEOUT, MESH_CONNECT_TIMEOUT },
+        { EHOSTUNREACH, MESH_CONNECT_UNREACHABLE, MESH_CONNECT_UNREACHABLE },
+        { EPROTO, MESH_SYSTEM, MESH_CONNECT_UNREACHABLE },
+        { ENOMEM, MESH_NO_MEMORY, MESH_NO_MEMORY },
+        { ENOBUFS, MESH_NO_DESCRIPTORS, MESH_NO_DESCRIPTORS },
+        { EADDRNOTAVAIL, MESH_NO_DESCRIPTORS, MESH_NO_DESCRIPTORS },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        for (int later = 0; later < 2; later++) {
+            struct talk talk = { 0 };
+            scene.connect_error[0] = later ? 0 : rows[i].error;
+            scene.connected_error = later ? rows[i].error : 0;
+            ask(&talk, 0, "");
+            pass(NANOS_MS);
+            ck_assert_str_eq(talk.story, "f");
+            ck_assert_msg(talk.failure.status == (later ? rows[i].later : rows[i].status), "%s, %s: %s",
+                          strerror(rows[i].error), later ? "later" : "at once", mesh_status_name(talk.failure.status));
+            ck_assert_int_eq(talk.failure.error_number, rows[i].error);
+            ck_assert(talk.failure.unsent);
+            ck_assert_uint_eq(scene.connections, 0);
+        }
+}
+END_TEST
+
 START_TEST(dialling_takes_no_longer_than_connect_timeout)
 {
     struct talk talk = { 0 };
@@ -250,6 +283,27 @@ START_TEST(a_place_from_elsewhere_feeds_the_starved)
     ck_assert_uint_eq(scene.connections, 1);
     pass(2 * NANOS_MS);
     ck_assert_str_eq(talk.story, "rshbe");
+}
+END_TEST
+
+/* A peer that answers and closes, without a word about it: where its end came with the answer, nobody uses that
+ * connection again, though it becomes free in the very turn in which somebody waits for one. */
+START_TEST(an_end_that_came_with_the_answer_is_seen)
+{
+    struct talk first = { 0 }, second = { 0 };
+    scene.connections_max = 1;
+    scene.answer = NULL;
+    ask(&first, 0, "");
+    ask(&second, 0, "");
+    pass(0);
+    mesh__memory_send(scene.lines[0].connection, OK_RESPONSE, strlen(OK_RESPONSE), 0);
+    mesh__memory_finish(scene.lines[0].connection, 0);
+    scene.answer = OK_RESPONSE;
+    pass(2 * NANOS_MS);
+    ck_assert_str_eq(first.story, "rshbe");
+    ck_assert_str_eq(second.story, "rshbe");
+    ck_assert(!second.exchange.reused);
+    ck_assert_uint_eq(scene.line_count, 2);
 }
 END_TEST
 
@@ -378,11 +432,13 @@ int main(void)
         a_connection_has_an_age_and_a_number_of_exchanges,
         exchanges_that_wait_are_served_in_their_order,
         each_dial_that_fails_fails_one_exchange,
+        why_a_dial_failed,
         dialling_takes_no_longer_than_connect_timeout,
         an_idle_connection_to_another_endpoint_makes_room,
         the_connection_idle_for_longest_makes_room,
         a_starved_exchange_takes_the_place_of_one_that_ends,
         a_place_from_elsewhere_feeds_the_starved,
+        an_end_that_came_with_the_answer_is_seen,
         dials_that_fail_at_once_while_room_is_made,
         a_place_that_others_want_is_given_up,
         more_than_max_pending_are_turned_away,

@@ -40,6 +40,7 @@ static struct {
     uint32_t line_count;
     const char *answer;   /* to each head that comes; NULL: none */
     int connect_error[2]; /* of a pool's address: connecting fails at once */
+    int connected_error;  /* it fails when the network answers */
     size_t write_room;    /* bytes that streams take; then they say EAGAIN */
     int write_error;      /* and this instead, once that is not 0 */
 } scene;
@@ -137,6 +138,12 @@ static ssize_t narrow_write(struct stream *stream, const struct iovec *vector, i
     return put;
 }
 
+static int narrow_connected(struct stream *stream)
+{
+    int error = memory_stream_ops->connected(stream);
+    return error == 0 ? -scene.connected_error : error;
+}
+
 static int scene_connect(const struct world *world, struct loop *loop, const struct address *address,
                          struct stream **out)
 {
@@ -151,6 +158,7 @@ static int scene_connect(const struct world *world, struct loop *loop, const str
     memory_stream_ops = (*out)->ops;
     narrow_ops = *memory_stream_ops;
     narrow_ops.write = narrow_write;
+    narrow_ops.connected = narrow_connected;
     (*out)->ops = &narrow_ops;
     return 0;
 }

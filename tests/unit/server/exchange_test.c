@@ -73,6 +73,8 @@ static mesh_exchange *receive(mesh_server *server, const char *method, const cha
     const mesh_header headers[] = { { name, 4, value, 4 }, { "x-a", 3, "one", 3 }, { "X-A", 3, "two", 3 } };
     struct http1_head head = { .method = mesh__view_of(method),
                                .path = mesh__view_of(path),
+                               .authority = mesh__view(value, 4),
+                               .minor = 1,
                                .headers = headers,
                                .header_count = 3,
                                .keep_alive = keep_alive };

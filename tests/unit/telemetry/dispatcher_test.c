@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <time.h>
 
 struct scene {
@@ -121,6 +122,62 @@ START_TEST(test_stop_from_inside)
 }
 END_TEST
 
+static _Atomic int64_t blocks;
+
+static void *count_allocate(size_t bytes, void *user)
+{
+    (void)user;
+    atomic_fetch_add(&blocks, 1);
+    return malloc(bytes);
+}
+
+static void *no_resize(void *block, size_t old_bytes, size_t bytes, void *user)
+{
+    (void)block;
+    (void)old_bytes;
+    (void)bytes;
+    (void)user;
+    return NULL;
+}
+
+static void count_release(void *block, void *user)
+{
+    (void)user;
+    atomic_fetch_sub(&blocks, 1);
+    free(block);
+}
+
+static void on_end_count(void *user)
+{
+    struct scene *scene = user;
+    scene->runs = (int)atomic_load(&blocks);
+    sem_post(&scene->ended);
+}
+
+static void stop_and_count(void *user)
+{
+    struct scene *scene = user;
+    mesh__dispatcher_stop(scene->dispatcher, on_end_count);
+    sem_post(&scene->worked);
+}
+
+/* Whatever `last` frees may be all that there is: the dispatcher has gone before. */
+START_TEST(test_nothing_is_left_for_after_last)
+{
+    static const struct mem mem = { count_allocate, no_resize, count_release, NULL };
+    struct scene scene = { 0 };
+    sem_init(&scene.worked, 0, 0);
+    sem_init(&scene.ended, 0, 0);
+    scene.dispatcher = mesh__dispatcher_new(&mem, stop_and_count, &scene);
+    ck_assert_ptr_nonnull(scene.dispatcher);
+    ck_assert_int_eq(atomic_load(&blocks), 1);
+    scene.runs = -1;
+    mesh__dispatcher_wake(scene.dispatcher, true);
+    wait_for(&scene.ended);
+    ck_assert_int_eq(scene.runs, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dispatcher");
@@ -132,6 +189,7 @@ int main(void)
     tcase_add_test(tcase, test_stop_does_not_wait_for_the_delay);
     tcase_add_test(tcase, test_urgent_overtakes);
     tcase_add_test(tcase, test_stop_from_inside);
+    tcase_add_test(tcase, test_nothing_is_left_for_after_last);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

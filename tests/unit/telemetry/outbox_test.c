@@ -198,6 +198,43 @@ START_TEST(test_a_callback_that_logs)
 }
 END_TEST
 
+static void on_log_mute(int32_t level, const char *line, void *user)
+{
+    struct heard *heard = user;
+    on_log(level, line, user);
+    mesh__outbox_mute(heard->relog);
+}
+
+/* A callback that mutes is the last one. */
+START_TEST(test_mute)
+{
+    struct heard heard;
+    mesh_options options = MESH_OPTIONS_INIT;
+    options.on_log = on_log_mute;
+    options.on_span = on_span;
+    options.user = &heard;
+    memset(&heard, 0, sizeof(heard));
+    struct outbox *outbox = mesh__outbox_new(&mesh__mem_system, &options, on_wake, &heard);
+    ck_assert_ptr_nonnull(outbox);
+    heard.relog = outbox;
+    ck_assert(!mesh__outbox_pending(outbox));
+    for (int i = 0; i < 3; i++)
+        mesh__outbox_log(outbox, MESH_LOG_ERROR, "line");
+    ck_assert(mesh__outbox_pending(outbox));
+    mesh__outbox_drain(outbox);
+    ck_assert_int_eq(heard.lines, 1);
+    ck_assert(!mesh__outbox_pending(outbox));
+    ck_assert(!mesh__outbox_wants_spans(outbox));
+    ck_assert(!mesh__outbox_wants_log(outbox, MESH_LOG_ERROR));
+    mesh__outbox_log(outbox, MESH_LOG_ERROR, "into the void");
+    mesh__outbox_drain(outbox);
+    ck_assert_int_eq(heard.lines, 1);
+    ck_assert_int_eq(heard.soft_wakes, 1);
+    ck_assert_uint_eq(mesh__outbox_dropped(outbox), 0);
+    mesh__outbox_free(outbox);
+}
+END_TEST
+
 #define PUTTERS 4
 #define PUTS 2000
 
@@ -269,6 +306,7 @@ int main(void)
     tcase_add_test(tcase, test_line_is_cut);
     tcase_add_test(tcase, test_wakes_and_overflow);
     tcase_add_test(tcase, test_a_callback_that_logs);
+    tcase_add_test(tcase, test_mute);
     tcase_add_test(tcase, test_many_threads);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -4,7 +4,9 @@
  *
  * A response reads "200 keep 5 [a: b] {hello} keep\n", a request "GET /x keep 0 [host: a] {} keep\n": status or request
  * line, what the head says of the connection, the body's size or -1, fields, body, and what the end says of the
- * connection. An error reads "! PROTOCOL\n". Each piece is a block of its own, gone when it has been read.
+ * connection; behind the path comes "@authority" where Host does not say the same, and "1.0" for that version. An error
+ * reads "! PROTOCOL\n", or "! PROTOCOL 501\n" with an answer of its own. Each piece is a block of its own, gone when it
+ * has been read.
  */
 #ifndef MESH__TESTS_HTTP1_TRANSCRIPT_H
 #define MESH__TESTS_HTTP1_TRANSCRIPT_H
@@ -28,6 +30,15 @@ struct transcript_input {
     size_t size;
 };
 
+static inline bool transcript_is_host(const struct http1_head *head)
+{
+    for (size_t i = 0; i < head->header_count; i++)
+        if (mesh__view_equal_nocase(mesh__view(head->headers[i].name, head->headers[i].name_size),
+                                    VIEW_LITERAL("host")))
+            return mesh__view_equal(mesh__view(head->headers[i].value, head->headers[i].value_size), head->authority);
+    return head->authority.size == 0;
+}
+
 static inline bool transcript_head(void *user, const struct http1_head *head)
 {
     struct buf *text = user;
@@ -36,6 +47,10 @@ static inline bool transcript_head(void *user, const struct http1_head *head)
     else
         mesh__buf_printf(text, "%.*s %.*s", (int)head->method.size, head->method.data, (int)head->path.size,
                          head->path.data);
+    if (head->status == 0 && !transcript_is_host(head))
+        mesh__buf_printf(text, " @%.*s", (int)head->authority.size, head->authority.data);
+    if (head->status == 0 && head->minor == 0)
+        mesh__buf_append_text(text, " 1.0");
     mesh__buf_printf(text, " %s %lld ", head->keep_alive ? "keep" : "close", (long long)head->content_length);
     if (head->keep_alive_timeout_s >= 0)
         mesh__buf_printf(text, "timeout=%lld ", (long long)head->keep_alive_timeout_s);
@@ -99,7 +114,10 @@ static inline void transcript_run(struct transcript *out, const struct transcrip
     if (input->eof && progress.status == MESH_OK && !progress.ended)
         progress = mesh__http1_read_eof(reader);
     if (progress.status != MESH_OK) {
-        mesh__buf_printf(&out->text, "! %s\n", mesh_status_name(progress.status));
+        mesh__buf_printf(&out->text, "! %s", mesh_status_name(progress.status));
+        if (progress.answer != 0)
+            mesh__buf_printf(&out->text, " %d", progress.answer);
+        mesh__buf_append_char(&out->text, '\n');
         out->reason = progress.reason;
     }
     mesh__http1_reader_free(reader);
