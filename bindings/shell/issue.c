@@ -23,18 +23,6 @@
 #define COMMON_NAME_MAX 64 /* RFC 5280, appendix A.1: ub-common-name */
 #define HOUR 3600
 
-struct bytes {
-    const unsigned char *at;
-    size_t size;
-};
-
-/* Who signs: its name and key, and what to call that key. */
-struct signer {
-    struct bytes name; /* DER */
-    struct bytes key_id;
-    mbedtls_pk_context *key;
-};
-
 /* ---- extensions ---- */
 
 static void put_subject_key_id(struct der *der, struct bytes id)
@@ -146,16 +134,6 @@ static bool make_key(mbedtls_pk_context *key, enum issue_key kind)
     return mbedtls_ecp_gen_key(curve, mbedtls_pk_ec(*key), issue_random, NULL) == 0;
 }
 
-static int parse_key(mbedtls_pk_context *key, const char *pem)
-{
-    const unsigned char *bytes = (const unsigned char *)pem;
-#if MBEDTLS_VERSION_NUMBER >= 0x03000000
-    return mbedtls_pk_parse_key(key, bytes, strlen(pem) + 1, NULL, 0, issue_random, NULL);
-#else
-    return mbedtls_pk_parse_key(key, bytes, strlen(pem) + 1, NULL, 0);
-#endif
-}
-
 static void put_public_key(struct der *der, mbedtls_pk_context *key)
 {
     unsigned char bytes[KEY_PEM_MAX];
@@ -176,23 +154,6 @@ static struct bytes name_key(mbedtls_pk_context *key, unsigned char out[MBEDTLS_
     }
     free(der.start);
     return (struct bytes){ out, size ? KEY_ID_SIZE : 0 };
-}
-
-/* The key's name in a certificate; empty if it has none. */
-static struct bytes key_id_of(const mbedtls_x509_crt *certificate)
-{
-    static const char oid[] = "\x06\x03" MBEDTLS_OID_SUBJECT_KEY_IDENTIFIER;
-    const mbedtls_x509_buf *all = &certificate->v3_ext;
-    unsigned char *at = all->p ? memmem(all->p, all->len, oid, sizeof(oid) - 1) : NULL;
-    size_t size = 0;
-    if (at == NULL)
-        return (struct bytes){ NULL, 0 };
-    const unsigned char *end = all->p + all->len;
-    at += sizeof(oid) - 1;
-    if (mbedtls_asn1_get_tag(&at, end, &size, MBEDTLS_ASN1_OCTET_STRING) != 0 ||
-        mbedtls_asn1_get_tag(&at, end, &size, MBEDTLS_ASN1_OCTET_STRING) != 0)
-        return (struct bytes){ NULL, 0 };
-    return (struct bytes){ at, size };
 }
 
 /* ---- certificates ---- */
@@ -277,19 +238,6 @@ static bool issue_by_itself(const struct issue_request *request, mbedtls_pk_cont
     return done;
 }
 
-/* Certificate and key of an issuer; the signer lies in them. NULL, or why they cannot sign. */
-static const char *read_signer(const struct issued *issuer, mbedtls_x509_crt *certificate, mbedtls_pk_context *key,
-                               struct signer *out)
-{
-    const unsigned char *pem = (const unsigned char *)issuer->certificate;
-    if (mbedtls_x509_crt_parse(certificate, pem, strlen(issuer->certificate) + 1) != 0)
-        return "the issuer's certificate cannot be parsed";
-    if (parse_key(key, issuer->key) != 0)
-        return "the issuer's key cannot be parsed";
-    *out = (struct signer){ { certificate->subject_raw.p, certificate->subject_raw.len }, key_id_of(certificate), key };
-    return NULL;
-}
-
 bool issue_certificate(const struct issue_request *request, const struct issued *issuer, struct issued *out,
                        const char **problem)
 {
@@ -300,7 +248,7 @@ bool issue_certificate(const struct issue_request *request, const struct issued 
     mbedtls_pk_init(&key);
     mbedtls_pk_init(&authority_key);
     *out = (struct issued){ NULL, NULL };
-    *problem = issuer ? read_signer(issuer, &authority, &authority_key, &signer) : NULL;
+    *problem = issuer ? issue_read_signer(issuer, &authority, &authority_key, &signer) : NULL;
     if (*problem == NULL && !make_key(&key, request->key))
         *problem = "no key could be made";
     if (*problem == NULL && !(issuer ? write_issued(request, &key, &signer, out) : issue_by_itself(request, &key, out)))
@@ -412,7 +360,7 @@ bool issue_crl(const struct issued *issuer, const char *const *revoked, size_t c
     mbedtls_x509_crt_init(&authority);
     mbedtls_pk_init(&key);
     *out = NULL;
-    *problem = read_signer(issuer, &authority, &key, &signer);
+    *problem = issue_read_signer(issuer, &authority, &key, &signer);
     if (*problem == NULL && der_open(&der, DER_BASE + count * DER_PER_ITEM))
         *problem = put_list(&der, &signer, revoked, count, this_update, next_update);
     if (*problem == NULL)

@@ -51,6 +51,11 @@ bool issue_certificate(const struct issue_request *, const struct issued *issuer
 bool issue_crl(const struct issued *issuer, const char *const *revoked, size_t count, int64_t this_update,
                int64_t next_update, char **out, const char **problem);
 
+/* Whether the authority can sign certificates of the trust domain with this id ("spiffe://shop"), and until when. An
+ * authority that names no trust domain may sign for each. False with words in `problem` (static). */
+bool issue_check_authority(const struct issued *authority, const char *trust_domain_id, int64_t *not_after,
+                           const char **problem);
+
 void issued_free(struct issued *);
 
 /* Proper requests: an authority of a trust domain, a SVID with id `id`, from an hour ago for `seconds`. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* issue_der.h - writes DER from its end to its beginning: what comes last is put first. */
+/* issue_der.h - inside of the issuer: reads who signs, and writes DER from its end, so that what comes last is put
+ * first. */
 #ifndef SHELL_ISSUE_DER_H
 #define SHELL_ISSUE_DER_H
 
@@ -10,6 +11,7 @@
 #include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/version.h>
+#include <mbedtls/x509_crt.h>
 
 #define DER_SEQUENCE (MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE)
 #define DER_CONTEXT(n) (MBEDTLS_ASN1_CONTEXT_SPECIFIC | (n))
@@ -58,6 +60,22 @@ char *der_pem(const struct der *der, const char *header, const char *footer);
 /* The hash's size; 0 when it cannot be had. */
 size_t der_digest(mbedtls_md_type_t type, const unsigned char *bytes, size_t size,
                   unsigned char out[MBEDTLS_MD_MAX_SIZE]);
+
+struct bytes {
+    const unsigned char *at;
+    size_t size;
+};
+
+/* Who signs: its name and key, and what to call that key. */
+struct signer {
+    struct bytes name; /* DER */
+    struct bytes key_id;
+    mbedtls_pk_context *key;
+};
+
+/* Reads certificate and key of an issuer; the signer lies in them. NULL, or why they cannot sign. */
+const char *issue_read_signer(const struct issued *issuer, mbedtls_x509_crt *certificate, mbedtls_pk_context *key,
+                              struct signer *out);
 
 /* What mbedTLS calls for randomness: the kernel's. */
 int issue_random(void *unused, unsigned char *out, size_t size);

@@ -10,21 +10,26 @@ struct verb {
     int (*run)(int argc, char **argv);
 };
 
-static const struct verb verbs[] = { { "check", run_check }, { "call", run_call }, { "bench", run_bench } };
+static const struct verb verbs[] = {
+    { "check", run_check }, { "call", run_call }, { "bench", run_bench }, { "certs", run_certs }
+};
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
 static const char usage[] = "usage: mesh check FILE\n"
                             "       mesh call -c FILE SERVICE METHOD PATH [OPTION ...]\n"
                             "       mesh bench -c FILE SERVICE METHOD PATH [OPTION ...]\n"
+                            "       mesh certs --trust-domain NAME --out DIR SERVICE ... [OPTION ...]\n"
                             "       mesh VERB --help | --help | --version\n";
 
 static int help(void)
 {
-    printf("mesh - judges configurations, calls services and measures calls, as a program with libmeshcall does\n\n"
+    printf("mesh - judges configurations, calls services and measures calls, as a program with libmeshcall does;\n"
+           "       and makes certificates for development\n\n"
            "%s\n"
            "check   every error of a configuration, and warnings for what is accepted but pointless\n"
            "call    one call; the response's body goes to standard output, -v tells what happened\n"
-           "bench   a closed loop with N calls in flight: rate, latency, errors and CPU time per request\n\n"
+           "bench   a closed loop with N calls in flight: rate, latency, errors and CPU time per request\n"
+           "certs   an authority and certificates with SPIFFE ids, for development\n\n"
            "Exit codes:\n",
            usage);
 #define EXIT_CODE_LINE(name, code, meaning) printf("%5d   %s\n", code, meaning);

@@ -22,6 +22,11 @@ enum option_id {
     OPTION_CONNECTIONS,
     OPTION_REQUESTS,
     OPTION_DURATION,
+    OPTION_TRUST_DOMAIN,
+    OPTION_OUT,
+    OPTION_DAYS,
+    OPTION_DNS,
+    OPTION_NEW_AUTHORITY,
     OPTION_VERBOSE,
     OPTION_FAIL,
     OPTION_JSON,
@@ -50,26 +55,51 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPTION_CONNECTIONS] = { "connections", 'n', VERB_BENCH, "N", "calls in flight; 1 if not given" },
     [OPTION_REQUESTS] = { "requests", 'r', VERB_BENCH, "R", "calls in all; 10000 if neither this nor --duration" },
     [OPTION_DURATION] = { "duration", 0, VERB_BENCH, "TIME", "for how long calls are started, as 5s" },
+    [OPTION_TRUST_DOMAIN] = { "trust-domain", 't', VERB_CERTS, "NAME",
+                              "the trust domain, as shop: ids are spiffe://shop/SERVICE" },
+    [OPTION_OUT] = { "out", 'o', VERB_CERTS, "DIR", "where the files are, or will be" },
+    [OPTION_DAYS] = { "days", 0, VERB_CERTS, "N", "for how long the certificates are good; 365 if not given" },
+    [OPTION_DNS] = { "dns", 0, VERB_CERTS, "NAME",
+                     "a DNS name or IP address in each certificate, too; may be repeated" },
+    [OPTION_NEW_AUTHORITY] = { "new-authority", 0, VERB_CERTS, NULL, "make a new authority, though DIR has one" },
     [OPTION_VERBOSE] = { "verbose", 'v', VERB_CALL, NULL, "tell on standard error what happened and why" },
     [OPTION_FAIL] = { "fail", 'f', BOTH, NULL, "exit with 4 if a response has status 400 or more" },
-    [OPTION_JSON] = { "json", 0, VERB_CHECK | BOTH, NULL, "one JSON object on standard output" },
-    [OPTION_HELP] = { "help", 'h', VERB_CHECK | BOTH, NULL, "this text" },
+    [OPTION_JSON] = { "json", 0, VERB_CHECK | VERB_CERTS | BOTH, NULL, "one JSON object on standard output" },
+    [OPTION_HELP] = { "help", 'h', VERB_CHECK | VERB_CERTS | BOTH, NULL, "this text" },
 };
 
 #define LONG_BASE 256 /* above every letter */
 #define REQUESTS_DEFAULT 10000
 #define CONNECTIONS_MAX 100000
+#define DAYS_DEFAULT 365
+#define DAYS_MAX 36500
 #define REQUESTS_MAX UINT64_C(1000000000000)
 
 static const char *verb_name(enum verb_bit verb)
 {
-    return verb == VERB_CHECK ? "check" : verb == VERB_CALL ? "call" : "bench";
+    switch (verb) {
+    case VERB_CHECK:
+        return "check";
+    case VERB_CALL:
+        return "call";
+    case VERB_BENCH:
+        return "bench";
+    case VERB_CERTS:
+        return "certs";
+    }
+    return "";
+}
+
+static const char *verb_words(enum verb_bit verb)
+{
+    return verb == VERB_CHECK   ? "FILE [OPTION ...]"
+           : verb == VERB_CERTS ? "--trust-domain NAME --out DIR SERVICE ... [OPTION ...]"
+                                : "-c FILE SERVICE METHOD PATH [OPTION ...]";
 }
 
 static int help(enum verb_bit verb)
 {
-    printf("usage: mesh %s %s\n\n", verb_name(verb),
-           verb == VERB_CHECK ? "FILE [OPTION ...]" : "-c FILE SERVICE METHOD PATH [OPTION ...]");
+    printf("usage: mesh %s %s\n\n", verb_name(verb), verb_words(verb));
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char words[40], letter[8] = "    ";
         if (!(rows[i].verbs & (int)verb))
@@ -81,6 +111,10 @@ static int help(enum verb_bit verb)
     }
     if (verb == VERB_CHECK)
         printf("\nFILE - is standard input. Errors and warnings go to standard error, FILE:LINE:COLUMN first.\n");
+    if (verb == VERB_CERTS)
+        printf(
+            "\nFor each SERVICE, a name as order or a path as ns/prod/sa/order: DIR/SERVICE.pem and DIR/SERVICE.key.\n"
+            "Trust is in DIR/bundle.pem. The authority, DIR/ca.pem and DIR/ca.key, is made where there is none.\n");
     printf("\nExit codes: mesh --help\n");
     return finish_output(verb_name(verb), EXIT_DONE);
 }
@@ -165,6 +199,20 @@ static int set(enum verb_bit verb, enum option_id id, const char *value, struct 
         break;
     case OPTION_AUTHORITY:
         out->authority = value;
+        break;
+    case OPTION_TRUST_DOMAIN:
+        out->trust_domain = value;
+        break;
+    case OPTION_OUT:
+        out->out = value;
+        break;
+    case OPTION_DAYS:
+        return set_number(verb, id, value, DAYS_MAX, &out->days);
+    case OPTION_DNS:
+        out->names[out->name_count++] = value;
+        break;
+    case OPTION_NEW_AUTHORITY:
+        out->new_authority = true;
         break;
     case OPTION_IDEMPOTENT:
         out->idempotent = true;
@@ -262,6 +310,21 @@ static int take_options(enum verb_bit verb, int argc, char **argv, struct option
     return EXIT_GO_ON;
 }
 
+static int take_services(int count, char **words, struct options *out)
+{
+    const char *missing = out->trust_domain == NULL                 ? "trust domain; name it by --trust-domain"
+                          : out->out == NULL || out->out[0] == '\0' ? "place for the files; name it by --out"
+                          : count == 0                              ? "service; name at least one"
+                                                                    : NULL;
+    if (missing) {
+        complain("certs", "there is no %s: mesh certs %s", missing, verb_words(VERB_CERTS));
+        return EXIT_USAGE;
+    }
+    out->services = words;
+    out->service_count = (size_t)count;
+    return EXIT_GO_ON;
+}
+
 static int take_operands(enum verb_bit verb, int count, char **words, struct options *out)
 {
     if (verb == VERB_CHECK) {
@@ -272,6 +335,8 @@ static int take_operands(enum verb_bit verb, int count, char **words, struct opt
         out->config = words[0];
         return EXIT_GO_ON;
     }
+    if (verb == VERB_CERTS)
+        return take_services(count, words, out);
     if (count != 3) {
         complain(verb_name(verb),
                  "a service, a method and a path were expected, %d words were given: mesh %s -c FILE %s", count,
@@ -294,9 +359,10 @@ static int take_operands(enum verb_bit verb, int count, char **words, struct opt
 
 int options_parse(enum verb_bit verb, int argc, char **argv, struct options *out)
 {
-    *out = (struct options){ .connections = 1, .body = "" };
+    *out = (struct options){ .connections = 1, .body = "", .days = DAYS_DEFAULT };
     out->headers = calloc((size_t)argc + 1, sizeof(*out->headers));
-    if (out->headers == NULL) {
+    out->names = calloc((size_t)argc + 1, sizeof(*out->names));
+    if (out->headers == NULL || out->names == NULL) {
         complain(verb_name(verb), "memory ran out; free some and try again");
         return EXIT_LOCAL;
     }
@@ -311,5 +377,6 @@ int options_parse(enum verb_bit verb, int argc, char **argv, struct options *out
 void options_free(struct options *options)
 {
     free(options->headers);
+    free(options->names);
     free(options->body_read);
 }

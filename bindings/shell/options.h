@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 /* Verbs, as bits: which of them an option belongs to. */
-enum verb_bit { VERB_CHECK = 1, VERB_CALL = 2, VERB_BENCH = 4 };
+enum verb_bit { VERB_CHECK = 1, VERB_CALL = 2, VERB_BENCH = 4, VERB_CERTS = 8 };
 
 struct options {
     const char *config; /* a path, "-" for standard input */
@@ -21,7 +21,13 @@ struct options {
     int64_t timeout_ns, duration_ns;
     const char *endpoint, *authority;
     uint64_t connections, requests;
-    bool body_given, idempotent, no_retry, verbose, fail, json;
+    const char *trust_domain, *out;
+    uint64_t days;
+    const char **names; /* DNS names and IP addresses, pointers into the command line */
+    size_t name_count;
+    char **services; /* of certs: the rest of the command line */
+    size_t service_count;
+    bool body_given, idempotent, no_retry, verbose, fail, json, new_authority;
 };
 
 /* Takes the command line of `verb` apart. EXIT_GO_ON, or what the program is to exit with: after --help, or after a

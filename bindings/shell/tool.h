@@ -7,8 +7,8 @@
 
 /* X(name, code, what it means): the one list of exit codes, which --help prints too. */
 #define EXIT_CODE_MAP(X)                                                                                               \
-    X(DONE, 0, "done: a response arrived, or the configuration is good")                                               \
-    X(REFUSED, 1, "the configuration was refused or cannot be read")                                                   \
+    X(DONE, 0, "done: a response arrived, the configuration is good, or the certificates were written")                \
+    X(REFUSED, 1, "the configuration or the authority was refused or cannot be read")                                  \
     X(USAGE, 2, "the command line, the service's name or the request is not valid")                                    \
     X(NO_RESPONSE, 3, "a call ended without a response")                                                               \
     X(STATUS, 4, "with --fail: a response had status 400 or more")                                                     \
@@ -23,6 +23,7 @@ enum exit_code { EXIT_CODE_MAP(EXIT_CODE_ENUM) EXIT_GO_ON = -1 };
 int run_check(int argc, char **argv);
 int run_call(int argc, char **argv);
 int run_bench(int argc, char **argv);
+int run_certs(int argc, char **argv);
 
 /* Writes "mesh VERB: " and the sentence to standard error, on one line; "mesh: " where `verb` is NULL. */
 __attribute__((format(printf, 2, 3))) void complain(const char *verb, const char *format, ...);

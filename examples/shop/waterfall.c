@@ -22,7 +22,7 @@ static int is_of_trace(const struct span_line *span, void *user)
 static void print_bar(const struct span_line *root, const struct span_line *span)
 {
     char bar[BAR + 1];
-    double scale = BAR / (double)(root->duration_ns + MARGIN_NS);
+    double scale = (double)BAR / (double)(root->duration_ns + MARGIN_NS);
     int from = (int)((double)(span->start_ns - root->start_ns) * scale);
     int to = (int)((double)(span->start_ns + span->duration_ns - root->start_ns) * scale);
     for (int i = 0; i < BAR; i++)

@@ -105,11 +105,19 @@ typedef struct mesh_attempt {
     int64_t wait_ns;    /* from the last byte sent to the first byte received */
     int64_t receive_ns; /* from the first byte received to the last */
     int64_t backoff_ns; /* the pause before this attempt */
+    /* What the connection is secured by; NULL in plain text. They live as long as the result. */
+    const char *peer_id;     /* the endpoint's SPIFFE id; "" when its certificate has none */
+    const char *tls_version; /* "TLSv1.2" */
+    const char *tls_suite;
+    const char *alpn;    /* what was agreed on; "" for nothing */
+    int32_t tls_resumed; /* 1: by a session of an earlier connection */
+    int32_t reserved;    /* 0 */
 } mesh_attempt;
 
 #define MESH_ATTEMPT_INIT                                                                                              \
     {                                                                                                                  \
-        (uint32_t)sizeof(mesh_attempt), 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0                           \
+        (uint32_t)sizeof(mesh_attempt), 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL,  \
+            0, 0                                                                                                       \
     }
 
 /* Does what MESH_ATTEMPT_INIT does. */

@@ -198,9 +198,23 @@ static struct call *call_of(struct exchange *exchange)
     return CONTAINER_OF(exchange, struct call, exchange);
 }
 
+/* What the connection is secured by. Version, suite and ALPN are few and never freed; ids are copied. */
+static void note_security(struct call *call, const struct tls_report *report)
+{
+    struct attempt_record *record = &call->result->attempts[call->trying];
+    record->peer_id = mesh__result_copy(call->result, mesh__view_of(report->peer_id));
+    record->tls_version = report->version;
+    record->tls_suite = report->suite;
+    record->alpn = mesh__result_copy(call->result, mesh__view_of(report->alpn));
+    record->tls_resumed = report->resumed;
+}
+
 static void on_ready(struct exchange *exchange)
 {
     struct call *call = call_of(exchange);
+    const struct tls_report *report = mesh__channel_tls(exchange->channel, &exchange->shaking);
+    if (report)
+        note_security(call, report);
     feed(call, &(struct machine_input){ .event = EVENT_READY, .attempt = call->trying });
 }
 
@@ -258,7 +272,7 @@ static void on_failed(struct exchange *exchange, const struct failure *failure)
 {
     struct call *call = call_of(exchange);
     struct attempt_record *record = &call->result->attempts[call->trying];
-    record->reason = failure->reason;
+    record->reason = failure->reason ? mesh__result_copy(call->result, mesh__view_of(failure->reason)) : NULL;
     record->error_number = failure->error_number;
     feed(call, &(struct machine_input){ .event = EVENT_FAILED,
                                         .attempt = call->trying,
@@ -312,7 +326,10 @@ static void fill_record(struct call *call, uint8_t attempt)
     record->reused = exchange->reused;
     record->start = machine->picked_at - call->start;
     record->backoff = machine->backoff;
-    record->connect = between(exchange->asked_at, exchange->ready_at ? exchange->ready_at : end);
+    mesh_nanos shaking = exchange->reused ? 0 : exchange->shaking;
+    record->connect =
+        mesh__nanos_max(0, between(exchange->asked_at, exchange->ready_at ? exchange->ready_at : end) - shaking);
+    record->tls = shaking;
     record->send = between(exchange->ready_at, exchange->sent_at);
     record->wait = between(exchange->sent_at, exchange->first_at ? exchange->first_at : end);
     record->receive = between(exchange->first_at, end);

@@ -175,11 +175,22 @@ static bool has_callbacks(const struct mesh_client *client)
     return options->on_log || options->on_span || options->on_completion;
 }
 
+/* In external mode there is no thread of the library. */
+static int make_handshaker(struct mesh_client *client)
+{
+    uint32_t count = is_external(client) ? 0 : client->snapshot->config->handshake_threads;
+    if (count > 0)
+        client->handshaker = mesh__handshaker_new(&client->mem, count);
+    return count == 0 || client->handshaker ? 0 : -ENOMEM;
+}
+
 /* Everything that runs. 0 or a negative errno. */
 static int start(struct mesh_client *client)
 {
     client->outbox = mesh__outbox_new(&client->mem, &client->options, on_outbox, client);
-    int error = client->outbox ? make_shards(client) : -ENOMEM;
+    int error = client->outbox ? make_handshaker(client) : -ENOMEM;
+    if (!error)
+        error = make_shards(client);
     if (!error && !is_external(client))
         error = make_undriven_set(client);
     if (!error && !is_external(client) && has_callbacks(client)) {
@@ -208,8 +219,10 @@ static void destroy(void *user)
     struct mesh_client *client = user;
     struct mem mem = client->mem;
     client->dispatcher = NULL; /* it has gone: what is told from here on is told to nobody */
+    mesh__handshaker_stop(client->handshaker);
     for (uint32_t i = 0; i < client->shards_made; i++)
         mesh__shard_free(client->shards[i]);
+    mesh__handshaker_free(client->handshaker);
     mesh__mem_free(&mem, client->shards);
     mesh__mem_free(&mem, client->threads);
     if (client->undriven_fd >= 0)
@@ -241,12 +254,16 @@ static mesh_status publish_first(struct mesh_client *client, const mesh_config *
     if (status != MESH_OK)
         return status;
     client->shard_count = client->options.shards;
-    struct snapshot *snapshot = mesh__snapshot_build(client, built, NULL);
+    struct snapshot *snapshot;
+    struct tls_identity *identity;
+    status = mesh__snapshot_load_identity(client, built, &identity, error);
+    if (status == MESH_OK)
+        status = mesh__snapshot_build(client, built, identity, NULL, &snapshot, error);
+    if (status == MESH_OK)
+        mesh__snapshot_publish(client, snapshot);
+    mesh__tls_identity_unref(identity);
     mesh__config_unref(built);
-    if (snapshot == NULL)
-        return mesh__error_set(error, MESH_NO_MEMORY, "memory ran out");
-    mesh__snapshot_publish(client, snapshot);
-    return MESH_OK;
+    return status;
 }
 
 static mesh_status open_parts(struct mesh_client *client, const mesh_config *config, const mesh_options *options,
@@ -300,20 +317,37 @@ mesh_status mesh__client_open(const struct world *world, const mesh_config *conf
 
 /* ---- reload ---- */
 
+/* The old one if the new one has the same bytes, so that connections and sessions stay. Takes and gives a reference. */
+static struct tls_identity *keep_identity(struct tls_identity *old, struct tls_identity *identity)
+{
+    if (old == NULL || identity == NULL || !mesh__tls_identity_same(old, identity))
+        return identity;
+    mesh__tls_identity_unref(identity);
+    mesh__tls_identity_ref(old);
+    return old;
+}
+
 mesh_status mesh__client_reload(mesh_client *client, const mesh_config *config, mesh_error **error)
 {
     struct config *built;
     mesh_status status = mesh__config_build(config, &client->mem, &built, error, NULL);
     if (status != MESH_OK)
         return status;
-    pthread_mutex_lock(&client->publish);
-    struct snapshot *snapshot = mesh__snapshot_build(client, built, client->snapshot);
-    if (snapshot)
-        mesh__snapshot_publish(client, snapshot);
-    pthread_mutex_unlock(&client->publish);
+    struct snapshot *snapshot;
+    struct tls_identity *identity;
+    status = mesh__snapshot_load_identity(client, built, &identity, error);
+    if (status == MESH_OK) {
+        pthread_mutex_lock(&client->publish);
+        identity = keep_identity(client->snapshot->identity, identity);
+        status = mesh__snapshot_build(client, built, identity, client->snapshot, &snapshot, error);
+        if (status == MESH_OK)
+            mesh__snapshot_publish(client, snapshot);
+        pthread_mutex_unlock(&client->publish);
+    }
+    mesh__tls_identity_unref(identity);
     mesh__config_unref(built);
-    if (snapshot == NULL)
-        return mesh__error_set(error, MESH_NO_MEMORY, "memory ran out; the old configuration stays in force");
+    if (status != MESH_OK)
+        return status;
     mesh__control_config_changed(client->control);
     mesh__driver_nudge(client);
     return MESH_OK;

@@ -14,6 +14,7 @@
 #include "client/live.h"
 #include "client/result.h"
 #include "config/config.h"
+#include "net/handshaker.h"
 #include "telemetry/dispatcher.h"
 #include "telemetry/outbox.h"
 
@@ -35,6 +36,7 @@ struct service {
     struct config *config;               /* a reference */
     const struct service_config *policy; /* in it */
     struct service_live *live;           /* a reference */
+    struct tls_spec *spec;               /* a reference; NULL: in plain text */
     mesh_status status; /* MESH_OK: the endpoints are known; MESH_DEADLINE: not yet; else why there are none */
     char *detail;       /* words for status, or NULL */
     uint32_t count, max_weight;
@@ -44,8 +46,9 @@ struct service {
 struct snapshot {
     struct refs refs;
     struct mem mem;
-    struct config *config; /* a reference */
-    struct map by_name;    /* service name -> struct service */
+    struct config *config;         /* a reference */
+    struct tls_identity *identity; /* a reference; NULL: no service needs one */
+    struct map by_name;            /* service name -> struct service */
     uint32_t count;
     struct service *services[]; /* references, in the order of the config */
 };
@@ -83,6 +86,7 @@ struct shard {
 
     /* The driver's. */
     alignas(CACHE_LINE) struct loop loop;
+    struct tls_desk desk;
     struct rng rng;
     struct pin *pin; /* the current one */
     struct list pins;
@@ -126,7 +130,8 @@ struct mesh_client {
     struct outbox *outbox;
     struct dispatcher *dispatcher; /* NULL without callbacks, and in external mode */
     struct control *control;
-    int undriven_fd; /* an epoll set of the shards' loops; -1 in external mode */
+    struct handshaker *handshaker; /* NULL: hands are shaken on the loops */
+    int undriven_fd;               /* an epoll set of the shards' loops; -1 in external mode */
     uint32_t thread_count;
     pthread_t *threads; /* permanent drivers */
     _Atomic bool stopping;

@@ -33,13 +33,22 @@ struct service_live *mesh__live_new(const struct mem *mem, const char *name, uin
     return live;
 }
 
+static void free_shard(const struct mem *mem, struct service_shard *shard)
+{
+    if (shard && shard->has_group) {
+        mesh__pool_group_fini(&shard->group);
+        mesh__config_unref(shard->config);
+    }
+    mesh__mem_free(mem, shard);
+}
+
 void mesh__live_unref(struct service_live *live)
 {
     if (!mesh__refs_unref(&live->refs))
         return;
     struct mem mem = live->mem;
     for (uint32_t i = 0; i < live->shard_count; i++)
-        mesh__mem_free(&mem, live->shards[i]);
+        free_shard(&mem, live->shards[i]);
     mesh__mem_free(&mem, (char *)(uintptr_t)live->name);
     pthread_mutex_destroy(&live->lock);
     mesh__free_line(&mem, live);

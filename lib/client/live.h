@@ -36,8 +36,9 @@ struct service_shard {
     struct service_live *live; /* whose shard this is; not a reference */
     void *shard;               /* struct shard; set with the group */
     struct pool_group group;
-    uint64_t cursor;   /* round robin's */
-    uint32_t deposits; /* requests not yet told to the budget */
+    uint64_t cursor;       /* round robin's */
+    uint32_t deposits;     /* requests not yet told to the budget */
+    struct config *config; /* a reference, with the group: what its security points into */
     bool has_group;
 };
 

@@ -25,8 +25,10 @@ struct attempt_record {
     mesh_status status;
     int32_t http_status, pick, retry, stop, reused, error_number;
     uint8_t span_id[8];
-    mesh_nanos start, connect, send, wait, receive, backoff;
-    const char *reason; /* static words that say more than the status, or NULL */
+    mesh_nanos start, connect, tls, send, wait, receive, backoff;
+    const char *reason;                                   /* words that say more than the status, or NULL */
+    const char *peer_id, *tls_version, *tls_suite, *alpn; /* NULL: plain text, or unknown */
+    bool tls_resumed;
 };
 
 struct chunk; /* memory beyond the block, freed with it */

@@ -182,11 +182,22 @@ void mesh__shard_unpin(struct shard *shard, struct pin *pin)
         drop_pin(shard, pin);
 }
 
+static void follow_policy(struct service_shard *mine, const struct service *service)
+{
+    struct pool_security security = mesh__snapshot_security(service);
+    mine->group.policy = mesh__snapshot_pool_policy(service->policy);
+    mesh__pool_group_secure(&mine->group, &security);
+    struct config *old = mine->config;
+    mesh__config_ref(service->config);
+    mine->config = service->config;
+    mesh__config_unref(old);
+}
+
 static void update_group(struct shard *shard, const struct service *service)
 {
     struct service_shard *mine = service->live->shards[shard->index];
     if (mine->has_group)
-        mine->group.policy = mesh__snapshot_pool_policy(service->policy);
+        follow_policy(mine, service);
 }
 
 /* Pools of endpoints that have left close as they become idle, and go when they are empty. */
@@ -329,7 +340,9 @@ static struct pool_group *group_of(struct shard *shard, const struct service *se
         mine->live = service->live;
         mine->shard = shard;
         mesh__pool_group_init(&mine->group, &shard->loop, &hooks, mine, &policy);
+        mine->group.desk = &shard->desk;
         mine->has_group = true;
+        follow_policy(mine, service);
     }
     return &mine->group;
 }
@@ -434,6 +447,7 @@ struct shard *mesh__shard_new(struct mesh_client *client, uint32_t index, int *e
         mesh__free_line(&client->mem, shard);
         return NULL;
     }
+    mesh__tls_desk_init(&shard->desk, &shard->loop, client->handshaker);
     adopt(shard);
     if (shard->pin == NULL) {
         *error = -ENOMEM;
@@ -466,6 +480,7 @@ void mesh__shard_free(struct shard *shard)
     }
     while (!mesh__list_empty(&shard->pins))
         drop_pin(shard, CONTAINER_OF(shard->pins.next, struct pin, link));
+    mesh__tls_desk_fini(&shard->desk);
     mesh__loop_fini(&shard->loop);
     free_slots(shard, true);
     mesh__free_line(mem, shard);

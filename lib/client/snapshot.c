@@ -2,7 +2,9 @@
 /* snapshot.c - building, publishing and dropping snapshots. */
 #include "client/snapshot.h"
 
+#include "base/error.h"
 #include "client/futex.h"
+#include "discover/identity_source.h"
 
 #include <limits.h>
 #include <string.h>
@@ -17,6 +19,7 @@ static void service_unref(struct service *service)
             mesh__endpoint_unref(service->endpoints[i].endpoint);
     if (service->live)
         mesh__live_unref(service->live);
+    mesh__tls_spec_unref(service->spec);
     mesh__config_unref(service->config);
     mesh__mem_free(&mem, service->detail);
     mesh__mem_free(&mem, service);
@@ -45,12 +48,14 @@ static struct endpoint *take_endpoint(struct mesh_client *client, const struct s
 
 struct service_parts {
     struct config *config;
+    struct tls_identity *identity; /* NULL: none */
     const struct service_config *policy;
     const struct service *old; /* the same service before; NULL: new */
     mesh_status status;
     const char *detail;
     const struct endpoint_config *endpoints;
     uint32_t count;
+    struct tls_problem *problem; /* said why, when the identity lacks something; words are empty else */
 };
 
 static bool fill_endpoints(struct mesh_client *client, struct service *service, const struct service_parts *parts)
@@ -75,6 +80,23 @@ static bool fill_endpoints(struct mesh_client *client, struct service *service, 
     }
     mesh__map_fini(&by_text);
     return ok;
+}
+
+/* What hands are shaken by: the old one, with its sessions, unless something of it has changed. */
+static bool take_spec(struct mesh_client *client, struct service *service, const struct service_parts *parts)
+{
+    const struct tls_config *tls = &parts->policy->tls;
+    if (tls->mode == TLS_MODE_DISABLE)
+        return true;
+    struct tls_spec *old = parts->old ? parts->old->spec : NULL;
+    if (old && mesh__tls_spec_identity(old) == parts->identity &&
+        mesh__tls_settings_equal(mesh__tls_spec_settings(old), &tls->settings)) {
+        mesh__tls_spec_ref(old);
+        service->spec = old;
+        return true;
+    }
+    return mesh__tls_spec_new(&client->mem, parts->identity, TLS_CLIENT, &tls->settings, &service->spec,
+                              parts->problem) == MESH_OK;
 }
 
 static struct service *build_service(struct mesh_client *client, const struct service_parts *parts)
@@ -102,7 +124,7 @@ static struct service *build_service(struct mesh_client *client, const struct se
     }
     if (parts->detail)
         ok = ok && (service->detail = mesh__strndup(&client->mem, parts->detail, strlen(parts->detail))) != NULL;
-    if (ok && fill_endpoints(client, service, parts))
+    if (ok && take_spec(client, service, parts) && fill_endpoints(client, service, parts))
         return service;
     service_unref(service);
     return NULL;
@@ -116,11 +138,12 @@ void mesh__snapshot_unref(struct snapshot *snapshot)
     for (uint32_t i = 0; i < snapshot->count; i++)
         service_unref(snapshot->services[i]);
     mesh__map_fini(&snapshot->by_name);
+    mesh__tls_identity_unref(snapshot->identity);
     mesh__config_unref(snapshot->config);
     mesh__mem_free(&mem, snapshot);
 }
 
-static struct snapshot *new_snapshot(struct mesh_client *client, struct config *config)
+static struct snapshot *new_snapshot(struct mesh_client *client, struct config *config, struct tls_identity *identity)
 {
     struct snapshot *snapshot =
         mesh__zalloc(&client->mem, sizeof(*snapshot) + config->service_count * sizeof(struct service *));
@@ -131,6 +154,9 @@ static struct snapshot *new_snapshot(struct mesh_client *client, struct config *
     mesh__map_init(&snapshot->by_name, &snapshot->mem);
     snapshot->config = config;
     mesh__config_ref(config);
+    snapshot->identity = identity;
+    if (identity)
+        mesh__tls_identity_ref(identity);
     return snapshot;
 }
 
@@ -161,42 +187,75 @@ static struct endpoint_config *copy_endpoints(const struct mem *mem, const struc
     return copy;
 }
 
-static struct service *build_from_config(struct mesh_client *client, struct config *config,
-                                         const struct service_config *policy, const struct service *old)
+/* `parts` has what does not depend on discovery. */
+static struct service *build_from_config(struct mesh_client *client, struct service_parts *parts)
 {
-    struct service_parts parts = { .config = config, .policy = policy, .old = old };
+    const struct service_config *policy = parts->policy;
+    const struct service *old = parts->old;
     if (policy->discover.kind == DISCOVER_STATIC) {
-        parts.endpoints = policy->endpoints;
-        parts.count = policy->endpoint_count;
-        return build_service(client, &parts);
+        parts->endpoints = policy->endpoints;
+        parts->count = policy->endpoint_count;
+        return build_service(client, parts);
     }
-    parts.status = MESH_DEADLINE;
+    parts->status = MESH_DEADLINE;
     if (old == NULL || !same_discovery(policy, old->policy))
-        return build_service(client, &parts);
+        return build_service(client, parts);
     struct endpoint_config *endpoints = copy_endpoints(&client->mem, old);
     if (endpoints == NULL)
         return NULL;
-    parts.status = old->status;
-    parts.detail = old->detail;
-    parts.endpoints = endpoints;
-    parts.count = old->count;
-    struct service *service = build_service(client, &parts);
+    parts->status = old->status;
+    parts->detail = old->detail;
+    parts->endpoints = endpoints;
+    parts->count = old->count;
+    struct service *service = build_service(client, parts);
     mesh__mem_free(&client->mem, endpoints);
     return service;
 }
 
-struct snapshot *mesh__snapshot_build(struct mesh_client *client, struct config *config, struct snapshot *old)
+static mesh_status refuse(const struct service_config *policy, const struct tls_problem *problem, mesh_error **error)
 {
-    struct snapshot *snapshot = new_snapshot(client, config);
-    for (uint32_t i = 0; snapshot && i < config->service_count; i++) {
-        const struct service_config *policy = &config->services[i];
-        const struct service *before = old ? mesh__snapshot_service(old, policy->name) : NULL;
-        if (!add_service(snapshot, build_from_config(client, config, policy, before))) {
+    if (problem->words[0] == '\0')
+        return mesh__error_set(error, MESH_NO_MEMORY, "memory ran out");
+    return mesh__error_set(error, MESH_ECONFIG, "config: /services/%s/tls: %s", policy->name, problem->words);
+}
+
+mesh_status mesh__snapshot_build(struct mesh_client *client, struct config *config, struct tls_identity *or_null,
+                                 struct snapshot *old, struct snapshot **out, mesh_error **error)
+{
+    struct snapshot *snapshot = new_snapshot(client, config, or_null);
+    if (snapshot == NULL)
+        return mesh__error_set(error, MESH_NO_MEMORY, "memory ran out");
+    for (uint32_t i = 0; i < config->service_count; i++) {
+        struct tls_problem problem = { 0 };
+        struct service_parts parts = { .config = config,
+                                       .identity = or_null,
+                                       .policy = &config->services[i],
+                                       .old = old ? mesh__snapshot_service(old, config->services[i].name) : NULL,
+                                       .problem = &problem };
+        if (!add_service(snapshot, build_from_config(client, &parts))) {
             mesh__snapshot_unref(snapshot);
-            return NULL;
+            return refuse(&config->services[i], &problem, error);
         }
     }
-    return snapshot;
+    *out = snapshot;
+    return MESH_OK;
+}
+
+mesh_status mesh__snapshot_load_identity(struct mesh_client *client, const struct config *config,
+                                         struct tls_identity **out, mesh_error **error)
+{
+    char words[IDENTITY_WORDS_MAX];
+    bool needed = false;
+    for (uint32_t i = 0; i < config->service_count; i++)
+        needed |= config->services[i].tls.mode != TLS_MODE_DISABLE;
+    *out = NULL;
+    if (!needed || config->identity == NULL)
+        return MESH_OK;
+    const struct world *world = client->world;
+    mesh_status status = mesh__identity_load(&client->mem, config->identity, world->unix_now(world), out, words);
+    if (status == MESH_OK)
+        return MESH_OK;
+    return mesh__error_set(error, status, "config: /identity: %s", words);
 }
 
 /* Marks the endpoints of the snapshot as listed in this version, so that those of the old one that are not stand out.
@@ -240,7 +299,7 @@ void mesh__snapshot_publish(struct mesh_client *client, struct snapshot *snapsho
 static struct snapshot *replace(struct mesh_client *client, const struct service *old, struct service *service)
 {
     const struct snapshot *current = client->snapshot;
-    struct snapshot *snapshot = new_snapshot(client, current->config);
+    struct snapshot *snapshot = new_snapshot(client, current->config, current->identity);
     bool ok = snapshot != NULL;
     for (uint32_t i = 0; ok && i < current->count; i++) {
         struct service *each = current->services[i] == old ? service : current->services[i];
@@ -259,7 +318,10 @@ mesh_status mesh__snapshot_update(struct mesh_client *client, const char *name, 
     pthread_mutex_lock(&client->publish);
     struct service *old = mesh__snapshot_service(client->snapshot, name);
     if (old) {
+        struct tls_problem problem = { 0 };
         struct service_parts parts = { .config = client->snapshot->config,
+                                       .identity = client->snapshot->identity,
+                                       .problem = &problem,
                                        .policy = old->policy,
                                        .old = old,
                                        .status = status == MESH_OK && count == 0 ? MESH_NO_ENDPOINT : status,
@@ -276,6 +338,18 @@ mesh_status mesh__snapshot_update(struct mesh_client *client, const char *name, 
     }
     pthread_mutex_unlock(&client->publish);
     return result;
+}
+
+mesh_status mesh__snapshot_set_identity(struct mesh_client *client, struct tls_identity *identity, mesh_error **error)
+{
+    struct snapshot *snapshot;
+    pthread_mutex_lock(&client->publish);
+    struct snapshot *old = client->snapshot;
+    mesh_status status = mesh__snapshot_build(client, old->config, identity, old, &snapshot, error);
+    if (status == MESH_OK)
+        mesh__snapshot_publish(client, snapshot);
+    pthread_mutex_unlock(&client->publish);
+    return status;
 }
 
 struct snapshot *mesh__snapshot_get(struct mesh_client *client)
@@ -298,4 +372,11 @@ struct pool_policy mesh__snapshot_pool_policy(const struct service_config *polic
                                  .idle_timeout = policy->idle_timeout,
                                  .max_age = policy->max_connection_age,
                                  .max_exchanges = policy->max_requests_per_connection };
+}
+
+struct pool_security mesh__snapshot_security(const struct service *service)
+{
+    return (struct pool_security){ .spec = service->spec,
+                                   .handshake_timeout = service->policy->tls.handshake_timeout,
+                                   .access = service->policy->access };
 }

@@ -72,8 +72,7 @@ struct service_config {
     uint32_t max_header, max_headers;
     enum balancer balancer;
     enum protocol protocol;
-    const char
-        *authority; /* never NULL: DNS name (with a port other than the default), else service name, unless set */
+    const char *authority;      /* never NULL: DNS name (with a port that is not the default), else service name */
     const mesh_header *headers; /* sent with every request; checked */
     size_t header_count;
     struct retry_config retry;

@@ -51,6 +51,7 @@ struct exchange {
     struct list starved;     /* in pool_group.starved */
     size_t sent;
     bool reused;
+    mesh_nanos shaking;                                       /* how long hands were shaken on its connection */
     mesh_nanos asked_at, ready_at, sent_at, first_at, end_at; /* 0: not yet */
 };
 

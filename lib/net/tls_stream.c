@@ -253,12 +253,24 @@ static bool start_shaking(struct tls_stream *self)
     return post_step(self);
 }
 
+/* A read may wait for a write below, and the other way round. */
+static uint32_t translate(const struct tls_stream *self, uint32_t events)
+{
+    bool read_writes = mesh__tls_wants(self->connection, false) == TLS_WANTS_WRITE;
+    bool write_reads = mesh__tls_wants(self->connection, true) == TLS_WANTS_READ;
+    uint32_t out = events & (LOOP_END | LOOP_READ);
+    if (events & LOOP_WRITE)
+        out |= read_writes ? LOOP_READ : LOOP_WRITE;
+    if ((events & LOOP_READ) && write_reads)
+        out |= LOOP_WRITE;
+    return out;
+}
+
 static void on_below(void *user, uint32_t events)
 {
     struct tls_stream *self = user;
     if (self->phase == PHASE_OPEN) {
-        /* A read may wait for a write below and the other way round: both are worth a try. */
-        self->stream.ready(self->stream.user, events | LOOP_READ | LOOP_WRITE);
+        self->stream.ready(self->stream.user, translate(self, events));
     } else if (self->phase == PHASE_BELOW) {
         int error = self->below->ops->connected(self->below);
         if (error == -EINPROGRESS)

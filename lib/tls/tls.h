@@ -74,6 +74,9 @@ struct tls_settings {
 
 struct tls_spec;
 
+/* Value by value. */
+bool mesh__tls_settings_equal(const struct tls_settings *, const struct tls_settings *);
+
 /* `side` is this side's. MESH_ECONFIG with words when the identity lacks what the settings need. Any thread. */
 mesh_status mesh__tls_spec_new(const struct mem *, struct tls_identity *, enum tls_side side,
                                const struct tls_settings *, struct tls_spec **out, struct tls_problem *problem);

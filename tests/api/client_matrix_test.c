@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define ROWS_MAX 100
-#define CELLS (DRIVERS * NETWORKS * 2)
+#define CELLS ((int)DRIVERS * (int)NETWORKS * 2)
 
 static const char *const driver_names[] = { "blocking", "next", "external", "threads", "dispatcher" };
 static const char *const network_names[] = { "sockets", "memory", "inverting" };

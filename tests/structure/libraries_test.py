@@ -13,7 +13,7 @@ LIBRARIES = (
     ("xxHash", re.compile(r"\bXXH\w*|\bxxhash\.h"), re.compile(r"lib/balance/hash\.[ch]$")),
     ("nghttp2", re.compile(r"\bnghttp2\w*"), re.compile(r"lib/wire/http2\w*\.c$")),
     ("mbedTLS", re.compile(r"\bmbedtls\w*|\bMBEDTLS_\w+|\bpsa_\w+"),
-     re.compile(r"lib/tls/\w*mbedtls\w*\.[ch]$|bindings/shell/issue(_der)?\.[ch]$")),
+     re.compile(r"lib/tls/\w*mbedtls\w*\.[ch]$|bindings/shell/issue(_der|_read)?\.[ch]$")),
     ("libcurl", re.compile(r"\bcurl/|\bcurl_(easy|multi|global|slist|url)\w*|\bCURL\w*"), re.compile(r"lib/curl/")),
     ("libm", re.compile(r"\bmath\.h"), re.compile(r"(?!)")),
 )

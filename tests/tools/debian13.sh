@@ -47,14 +47,31 @@ make_tree()
     mv "$tree.part" "$tree"
 }
 
-# The checkout as it stands, without what git does not look at; files keep their times, so that builds go on from there.
+# The files of the checkout, without what git does not look at.
+sources()
+{
+    (cd "$1" && find . \( -name .git -o -name build -o -name 'build-*' -o -name .cache -o -name __pycache__ \) -prune -o \
+        -type f -print)
+}
+
+# Makes the copy the same as the checkout. Only files that differ are written, with the time of now: so what was built
+# from them before is built again, and nothing else is.
 copy_sources()
 {
-    local to=$tree/srv/$copy
+    local to=$tree/srv/$copy name
     mkdir -p "$to"
-    find "$to" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
-    tar -cf - --exclude=./.git --exclude='./build' --exclude='./build-*' --exclude='./.cache' --exclude='__pycache__' . |
-        tar -xf - -C "$to" --no-same-owner
+    sources "$to" | while read -r name; do
+        [ -e "$name" ] || rm -f "$to/$name"
+    done
+    sources . | while read -r name; do
+        if ! cmp -s "$name" "$to/$name"; then
+            mkdir -p "$to/${name%/*}"
+            rm -f "$to/$name"
+            cp --preserve=mode "$name" "$to/$name"
+        elif [ -x "$name" ] && [ ! -x "$to/$name" ]; then
+            chmod +x "$to/$name"
+        fi
+    done
 }
 
 # The rest runs in a mount namespace: this machine's /dev and /proc within the tree, and nowhere else.
