@@ -139,6 +139,12 @@ mesh_status mesh_result_attempt(const mesh_result *result, size_t index, mesh_at
         .wait_ns = from->wait,
         .receive_ns = from->receive,
         .backoff_ns = from->backoff,
+        .tls_ns = from->tls,
+        .peer_id = from->peer_id,
+        .tls_version = from->tls_version,
+        .tls_suite = from->tls_suite,
+        .alpn = from->alpn,
+        .tls_resumed = from->tls_resumed,
     };
     memcpy(out, &full, out->size < sizeof(full) ? out->size : sizeof(full));
     return MESH_OK;

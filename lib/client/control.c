@@ -2,8 +2,12 @@
 /* control.c - sources started and stopped as the config says, and visits to shards that nobody drives. */
 #include "client/control.h"
 
+#include "base/error.h"
+#include "base/error_type.h"
+
 #include "client/driver.h"
 #include "client/snapshot.h"
+#include "discover/identity_source.h"
 #include "discover/source.h"
 #include "net/dns.h"
 #include "net/thread.h"
@@ -35,6 +39,8 @@ struct control {
     struct dns *dns;
     struct config *dns_config; /* a reference: whose "dns" holds */
     struct list entries;
+    struct identity_source *identity;
+    struct config *identity_config; /* a reference: whose "identity" is watched */
     mesh_nanos next_visit;
     _Atomic int64_t wake_at; /* when the thread looks at the shards by itself */
     _Atomic bool changed, connections;
@@ -178,12 +184,61 @@ static bool take_dns(struct control *control, struct config *config)
     return true;
 }
 
+static void on_identity(void *user, struct tls_identity *identity)
+{
+    struct control *control = user;
+    struct mesh_client *client = control->client;
+    mesh_error *error = NULL;
+    if (mesh__snapshot_set_identity(client, identity, &error) == MESH_OK) {
+        const char *id = mesh__tls_identity_id(identity);
+        mesh__outbox_log(client->outbox, MESH_LOG_INFO, "identity: a new one is in force%s%s", id[0] ? ": " : "", id);
+    } else {
+        mesh__outbox_log(client->outbox, MESH_LOG_ERROR, "identity: %s; the one in force stays",
+                         error ? error->text : "memory ran out");
+    }
+    if (error)
+        mesh__error_release(error);
+    mesh__driver_nudge(client);
+}
+
+static void on_identity_log(void *user, int32_t level, const char *line)
+{
+    struct control *control = user;
+    mesh__outbox_log(control->client->outbox, level, "%s", line);
+}
+
+static void forget_identity(struct control *control)
+{
+    mesh__identity_unwatch(control->identity);
+    mesh__config_unref(control->identity_config);
+    control->identity = NULL;
+    control->identity_config = NULL;
+}
+
+/* Watches the files that the config in force names. */
+static bool take_identity(struct control *control, const struct snapshot *snapshot)
+{
+    static const struct identity_events events = { on_identity, on_identity_log };
+    if (control->identity_config == snapshot->config)
+        return true;
+    forget_identity(control);
+    if (snapshot->identity == NULL)
+        return true;
+    control->identity =
+        mesh__identity_watch(control->loop, snapshot->config->identity, snapshot->identity, &events, control);
+    if (control->identity == NULL)
+        return false;
+    control->identity_config = snapshot->config;
+    mesh__config_ref(snapshot->config);
+    return true;
+}
+
 /* Stops what the config does not ask for any more, starts what it asks for anew. */
 static bool reconcile(struct control *control)
 {
     struct snapshot *snapshot = mesh__snapshot_get(control->client);
     struct config *config = snapshot->config;
-    bool ok = take_dns(control, config);
+    bool ok = take_identity(control, snapshot) && take_dns(control, config);
     for (struct list *node = control->entries.next, *next; node != &control->entries; node = next) {
         next = node->next;
         struct entry *entry = CONTAINER_OF(node, struct entry, link);
@@ -354,6 +409,7 @@ void mesh__control_stop(struct control *control)
         drop(control, CONTAINER_OF(control->entries.next, struct entry, link));
     mesh__dns_free(control->dns);
     mesh__config_unref(control->dns_config);
+    forget_identity(control);
     if (control->loop == &control->own) {
         mesh__loop_unwatch(control->loop, &control->undriven);
         mesh__loop_fini(control->loop);

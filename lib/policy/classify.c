@@ -41,6 +41,19 @@ struct verdict mesh__classify(const struct report *report)
         return of_response(report);
     case MESH_CONNECT_REFUSED:
     case MESH_CONNECT_UNREACHABLE:
+    case MESH_TLS_EXPIRED:
+    case MESH_TLS_NOT_YET_VALID:
+    case MESH_TLS_UNKNOWN_AUTHORITY:
+    case MESH_TLS_WRONG_ID:
+    case MESH_TLS_WRONG_TRUST_DOMAIN:
+    case MESH_TLS_WRONG_NAME:
+    case MESH_TLS_BAD_CERTIFICATE:
+    case MESH_TLS_REVOKED:
+    case MESH_TLS_NO_CERTIFICATE:
+    case MESH_TLS_REFUSED_BY_PEER:
+    case MESH_TLS_PROTOCOL:
+    case MESH_DENIED:
+        /* No request can get through before somebody changes something. */
         return failure(report, BREAKER_SHUT_NOW);
     case MESH_RESET:
         /* An idle connection that the peer has closed tells of the connection, not of the endpoint. */
@@ -48,6 +61,7 @@ struct verdict mesh__classify(const struct report *report)
     case MESH_DEADLINE:
         return report->short_deadline ? cut_short(report) : failure(report, BREAKER_FAILURE);
     case MESH_CONNECT_TIMEOUT:
+    case MESH_TLS_TIMEOUT:
     case MESH_PER_TRY_TIMEOUT:
     case MESH_PARTIAL_RESPONSE:
     case MESH_REFUSED:

@@ -46,6 +46,19 @@ static struct match match(const struct retry_config *config, const struct report
     case MESH_CONNECT_REFUSED:
     case MESH_CONNECT_TIMEOUT:
     case MESH_CONNECT_UNREACHABLE:
+    case MESH_TLS_EXPIRED:
+    case MESH_TLS_NOT_YET_VALID:
+    case MESH_TLS_UNKNOWN_AUTHORITY:
+    case MESH_TLS_WRONG_ID:
+    case MESH_TLS_WRONG_TRUST_DOMAIN:
+    case MESH_TLS_WRONG_NAME:
+    case MESH_TLS_BAD_CERTIFICATE:
+    case MESH_TLS_REVOKED:
+    case MESH_TLS_NO_CERTIFICATE:
+    case MESH_TLS_REFUSED_BY_PEER:
+    case MESH_TLS_PROTOCOL:
+    case MESH_TLS_TIMEOUT:
+    case MESH_DENIED:
         return config->on & RETRY_ON_CONNECT_FAILURE ? (struct match){ MESH_RETRY_CONNECT_FAILURE, true } : no_match;
     case MESH_REFUSED:
         return config->on & RETRY_ON_REFUSED ? (struct match){ MESH_RETRY_REFUSED, true } : no_match;
@@ -68,6 +81,19 @@ static bool is_free(const struct retry_question *question)
     case MESH_CONNECT_REFUSED:
     case MESH_CONNECT_TIMEOUT:
     case MESH_CONNECT_UNREACHABLE:
+    case MESH_TLS_EXPIRED:
+    case MESH_TLS_NOT_YET_VALID:
+    case MESH_TLS_UNKNOWN_AUTHORITY:
+    case MESH_TLS_WRONG_ID:
+    case MESH_TLS_WRONG_TRUST_DOMAIN:
+    case MESH_TLS_WRONG_NAME:
+    case MESH_TLS_BAD_CERTIFICATE:
+    case MESH_TLS_REVOKED:
+    case MESH_TLS_NO_CERTIFICATE:
+    case MESH_TLS_REFUSED_BY_PEER:
+    case MESH_TLS_PROTOCOL:
+    case MESH_TLS_TIMEOUT:
+    case MESH_DENIED:
     case MESH_REFUSED:
     case MESH_RESET:
     case MESH_PER_TRY_TIMEOUT:
