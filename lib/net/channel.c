@@ -57,7 +57,7 @@ static void fail(struct channel *channel, mesh_status status, const char *reason
     struct failure failure = { .status = status,
                                .reason = reason,
                                .error_number = error_number,
-                               .unsent = exchange && exchange->sent == 0,
+                               .unsent = exchange && (exchange->sent == 0 || status == MESH_TLS_REFUSED_BY_PEER),
                                .stale = channel->exchanges > 1 && status == MESH_RESET };
     mesh__channel_close(channel);
     if (exchange) {
@@ -155,6 +155,13 @@ static void lost(struct channel *channel, int error)
         return;
     }
     bool started = mesh__http1_reader_started(channel->reader); /* before the reader is told of the end */
+    mesh_nanos took;
+    const struct tls_report *tls = mesh__channel_tls(channel, &took);
+    if (tls && tls->status == MESH_TLS_REFUSED_BY_PEER && !started) {
+        /* TLS 1.3: the peer judges our certificate after hands were shaken, and before it reads a request. */
+        fail(channel, tls->status, tls->words, 0);
+        return;
+    }
     if (error == 0 && mesh__http1_read_eof(channel->reader).ended)
         finish(channel, false);
     else if (started)
