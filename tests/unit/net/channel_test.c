@@ -180,6 +180,7 @@ START_TEST(the_request_goes_on_where_the_connection_stopped)
     pass(2 * NANOS_MS);
     ck_assert_int_eq(talk.story[strlen(talk.story) - 1], 's');
     ck_assert_uint_eq(talk.exchange.sent, strlen(HEAD) + 6);
+    mesh__exchange_cancel(&talk.exchange);
 }
 END_TEST
 
