@@ -136,8 +136,8 @@ START_TEST(extensions)
                                       .not_after = 4102444800,
                                       .usage = ISSUE_KEY_AGREEMENT | ISSUE_CRL_SIGN,
                                       .extended = ISSUE_FOR_EMAIL };
-    static const char *const names[] = { "URI:spiffe://shop/a, URI:spiffe://shop/b, DNS:a.test, DNS:*.b.test, "
-                                         "IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1\n",
+    static const char *const names[] = { ("URI:spiffe://shop/a, URI:spiffe://shop/b, DNS:a.test, DNS:*.b.test, "
+                                          "IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1\n"),
                                          "Alternative Name: critical",
                                          "Key Agreement, CRL Sign\n",
                                          "E-mail Protection",

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* version_mbedtls.c - what mbedTLS 2.28 and 3.6 write differently, and the algorithms that are allowed: AEAD suites
+ * with forward secrecy, TLS 1.2 and later, and no key, curve or hash below 112 bits. */
+#include "tls/tls_mbedtls.h"
+
+#include <errno.h>
+#include <mbedtls/error.h>
+#include <mbedtls/pem.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+#include <psa/crypto.h>
+#endif
+
+/* Random bytes are the kernel's: no state that a fork would double, no lock. */
+int mesh__tls_random(void *unused, unsigned char *bytes, size_t size)
+{
+    (void)unused;
+    while (size > 0) {
+        ssize_t got = getrandom(bytes, size, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return MBEDTLS_ERR_SSL_HW_ACCEL_FAILED;
+        bytes += got;
+        size -= (size_t)got;
+    }
+    return 0;
+}
+
+/* ---- algorithms ---- */
+
+/* ChaCha20-Poly1305 is the fastest suite of this library on processors with and without AES instructions. */
+static const int suites[] = {
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+    MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+    MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+#endif
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    0,
+};
+
+const mbedtls_x509_crt_profile mesh__tls_profile = {
+    .allowed_mds = MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA256) | MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA384) |
+                   MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA512),
+    .allowed_pks = 0xFFFFFFF, /* every kind of key: what counts is its size */
+    .allowed_curves = MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP256R1) | MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP384R1),
+    .rsa_min_bitlen = 2048,
+};
+
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+
+static const uint16_t groups[] = { MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+                                   MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, 0 };
+static const uint16_t signatures[] = { MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,
+                                       MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+                                       MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,
+                                       MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+                                       MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
+                                       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+                                       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,
+                                       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+                                       MBEDTLS_TLS1_3_SIG_NONE };
+
+/* TLS 1.3 takes its randomness from PSA's generator, which a child would share with its parent: in a process forked
+ * from the one that set it up, connections are TLS 1.2, whose randomness is the kernel's. */
+static pthread_once_t psa_once = PTHREAD_ONCE_INIT;
+static bool psa_ready;
+static pid_t psa_process;
+
+static void start_psa(void)
+{
+    psa_process = getpid();
+    psa_ready = psa_crypto_init() == PSA_SUCCESS;
+}
+
+bool mesh__tls_backend_ready(void)
+{
+    pthread_once(&psa_once, start_psa);
+    return psa_ready;
+}
+
+static void allow_versions(mbedtls_ssl_config *config)
+{
+    mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_max_tls_version(config,
+                                     psa_process == getpid() ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_tls13_key_exchange_modes(config, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL);
+    mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(config,
+                                                             MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+    mbedtls_ssl_conf_groups(config, groups);
+    mbedtls_ssl_conf_sig_algs(config, signatures);
+}
+
+int mesh__tls_read_key(mbedtls_pk_context *key, struct view pem)
+{
+    return mbedtls_pk_parse_key(key, (const unsigned char *)pem.data, pem.size + 1, NULL, 0, mesh__tls_random, NULL);
+}
+
+bool mesh__tls_key_fits(mbedtls_x509_crt *certificate, mbedtls_pk_context *key)
+{
+    return mbedtls_pk_check_pair(&certificate->pk, key, mesh__tls_random, NULL) == 0;
+}
+
+#else
+
+static const mbedtls_ecp_group_id groups[] = { MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP256R1,
+                                               MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_NONE };
+static const int signatures[] = { MBEDTLS_MD_SHA256, MBEDTLS_MD_SHA384, MBEDTLS_MD_SHA512, MBEDTLS_MD_NONE };
+
+bool mesh__tls_backend_ready(void)
+{
+    return true;
+}
+
+static void allow_versions(mbedtls_ssl_config *config)
+{
+    mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+    mbedtls_ssl_conf_max_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+    mbedtls_ssl_conf_curves(config, groups);
+    mbedtls_ssl_conf_sig_hashes(config, signatures);
+}
+
+int mesh__tls_read_key(mbedtls_pk_context *key, struct view pem)
+{
+    return mbedtls_pk_parse_key(key, (const unsigned char *)pem.data, pem.size + 1, NULL, 0);
+}
+
+bool mesh__tls_key_fits(mbedtls_x509_crt *certificate, mbedtls_pk_context *key)
+{
+    return mbedtls_pk_check_pair(&certificate->pk, key) == 0;
+}
+
+#endif
+
+void mesh__tls_allow_algorithms(mbedtls_ssl_config *config)
+{
+    allow_versions(config);
+    mbedtls_ssl_conf_ciphersuites(config, suites);
+    mbedtls_ssl_conf_cert_profile(config, &mesh__tls_profile);
+    mbedtls_ssl_conf_rng(config, mesh__tls_random, NULL);
+    mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+    mbedtls_ssl_conf_legacy_renegotiation(config, MBEDTLS_SSL_LEGACY_BREAK_HANDSHAKE);
+    mbedtls_ssl_conf_extended_master_secret(config, MBEDTLS_SSL_EXTENDED_MS_ENABLED);
+}
+
+const char *mesh__tls_weakness(const mbedtls_x509_crt *certificate)
+{
+    if (!(mesh__tls_profile.allowed_mds & MBEDTLS_X509_ID_FLAG(certificate->sig_md)))
+        return "it is signed with a hash weaker than SHA-256";
+    const mbedtls_pk_context *key = &certificate->pk;
+    if (mbedtls_pk_can_do(key, MBEDTLS_PK_RSA))
+        return mbedtls_pk_get_bitlen(key) < 2048 ? "its RSA key is shorter than 2048 bits" : NULL;
+    if (!mbedtls_pk_can_do(key, MBEDTLS_PK_ECKEY) ||
+        !(mesh__tls_profile.allowed_curves & MBEDTLS_X509_ID_FLAG(mbedtls_pk_ec(*key)->grp.id)))
+        return "its key is neither RSA nor on P-256 or P-384";
+    return NULL;
+}
+
+/* ---- errors ---- */
+
+/* An error is a module's number in the bits from 7 on, with a lower module's in the rest. */
+bool mesh__tls_is_memory_error(int error)
+{
+    int high = -(-error & ~0x7F), low = -(-error & 0x7F);
+    return high == MBEDTLS_ERR_SSL_ALLOC_FAILED || high == MBEDTLS_ERR_X509_ALLOC_FAILED ||
+           high == MBEDTLS_ERR_PK_ALLOC_FAILED || high == MBEDTLS_ERR_ECP_ALLOC_FAILED ||
+           high == MBEDTLS_ERR_MD_ALLOC_FAILED || high == MBEDTLS_ERR_CIPHER_ALLOC_FAILED ||
+           high == MBEDTLS_ERR_PEM_ALLOC_FAILED || low == MBEDTLS_ERR_ASN1_ALLOC_FAILED ||
+           low == MBEDTLS_ERR_MPI_ALLOC_FAILED;
+}
+
+const char *mesh__tls_backend(void)
+{
+    return "mbedTLS " MBEDTLS_VERSION_STRING;
+}
