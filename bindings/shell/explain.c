@@ -80,6 +80,16 @@ static void explain_timings(FILE *file, const mesh_attempt *attempt)
     fputs(separator[0] == '*' ? "*   timings: nothing took measurable time\n" : "\n", file);
 }
 
+static void explain_security(FILE *file, const mesh_attempt *attempt)
+{
+    if (attempt->tls_version == NULL)
+        return;
+    fprintf(file, "*   secured by %s, %s%s%s, %s handshake; the peer is %s\n", attempt->tls_version, attempt->tls_suite,
+            attempt->alpn && attempt->alpn[0] ? ", " : "", attempt->alpn ? attempt->alpn : "",
+            attempt->tls_resumed ? "resumed" : "full",
+            attempt->peer_id && attempt->peer_id[0] ? attempt->peer_id : "without a SPIFFE id");
+}
+
 static void explain_outcome(FILE *file, const mesh_attempt *attempt)
 {
     char room[128];
@@ -87,7 +97,9 @@ static void explain_outcome(FILE *file, const mesh_attempt *attempt)
         fprintf(file, "*   outcome: status %d\n", (int)attempt->http_status);
     } else {
         fprintf(file, "*   outcome: %s, %s", mesh_status_name(attempt->status), mesh_status_text(attempt->status));
-        if (attempt->error_number != 0)
+        if (attempt->reason)
+            fprintf(file, " (%s)", attempt->reason);
+        else if (attempt->error_number != 0)
             fprintf(file, " (%s)", strerror_r(attempt->error_number, room, sizeof(room)));
         fputc('\n', file);
     }
@@ -106,6 +118,7 @@ static void explain_attempt(FILE *file, size_t index, const mesh_attempt *attemp
             mesh_pick_name(attempt->pick), pick_words(attempt->pick), attempt->reused ? "reused" : "new",
             (unsigned long long)attempt->span_id);
     explain_timings(file, attempt);
+    explain_security(file, attempt);
     explain_outcome(file, attempt);
 }
 

@@ -40,6 +40,15 @@ static void write_headers(struct json_out *out, const mesh_result *result)
     json_close(out, ']');
 }
 
+static void write_security(struct json_out *out, const mesh_attempt *attempt)
+{
+    json_string(out, "tls_version", attempt->tls_version);
+    json_string(out, "tls_suite", attempt->tls_suite);
+    json_boolean(out, "tls_resumed", attempt->tls_resumed != 0);
+    json_string(out, "alpn", attempt->alpn ? attempt->alpn : "");
+    json_string(out, "peer_id", attempt->peer_id ? attempt->peer_id : "");
+}
+
 static void write_attempt(struct json_out *out, const mesh_attempt *attempt)
 {
     char span[17];
@@ -62,6 +71,10 @@ static void write_attempt(struct json_out *out, const mesh_attempt *attempt)
     json_decimal(out, "send_us", us(attempt->send_ns));
     json_decimal(out, "wait_us", us(attempt->wait_ns));
     json_decimal(out, "receive_us", us(attempt->receive_ns));
+    if (attempt->reason)
+        json_string(out, "reason", attempt->reason);
+    if (attempt->tls_version)
+        write_security(out, attempt);
     json_close(out, '}');
 }
 

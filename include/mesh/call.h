@@ -105,6 +105,7 @@ typedef struct mesh_attempt {
     int64_t wait_ns;    /* from the last byte sent to the first byte received */
     int64_t receive_ns; /* from the first byte received to the last */
     int64_t backoff_ns; /* the pause before this attempt */
+    const char *reason; /* more about the outcome, as which certificate was refused why; NULL: nothing */
     /* What the connection is secured by; NULL in plain text. They live as long as the result. */
     const char *peer_id;     /* the endpoint's SPIFFE id; "" when its certificate has none */
     const char *tls_version; /* "TLSv1.2" */
@@ -117,7 +118,7 @@ typedef struct mesh_attempt {
 #define MESH_ATTEMPT_INIT                                                                                              \
     {                                                                                                                  \
         (uint32_t)sizeof(mesh_attempt), 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL,  \
-            0, 0                                                                                                       \
+            NULL, 0, 0                                                                                                 \
     }
 
 /* Does what MESH_ATTEMPT_INIT does. */

@@ -140,6 +140,7 @@ mesh_status mesh_result_attempt(const mesh_result *result, size_t index, mesh_at
         .receive_ns = from->receive,
         .backoff_ns = from->backoff,
         .tls_ns = from->tls,
+        .reason = from->reason,
         .peer_id = from->peer_id,
         .tls_version = from->tls_version,
         .tls_suite = from->tls_suite,
