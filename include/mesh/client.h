@@ -65,9 +65,31 @@ typedef struct mesh_span {
     uint64_t tag;
 } mesh_span;
 
+/* What an audit is about. */
+enum mesh_audit_kind { MESH_AUDIT_REQUEST = 1 /* a server's decision about one request */ };
+
+/* One decision of a policy ("authorize" in the config). Everything it points to is valid during the callback only; no
+ * text is NULL, and longer ones are cut: names, rules and addresses at 63, 103 and 127 bytes, ids at 255, methods at
+ * 15, paths at 191. */
+typedef struct mesh_audit {
+    uint32_t size;
+    int32_t kind;             /* enum mesh_audit_kind */
+    int32_t allowed;          /* 1: it was let through, in a dry run whatever the rules say */
+    int32_t would_deny;       /* 1: the rules deny it */
+    int64_t unix_ns;          /* when it was decided */
+    uint64_t dropped;         /* decisions just before this one that found no room and are told to nobody */
+    const char *name;         /* the server's, as in the config */
+    const char *rule;         /* the name of the rule that decided; "": none applied */
+    const char *peer_id;      /* the peer's verified SPIFFE id; "" without one */
+    const char *peer_address; /* "127.0.0.1:9001"; "" of a Unix socket */
+    const char *method;
+    const char *path; /* as it was judged; as it came, without the query, where it has no normal form */
+} mesh_audit;
+
 /* How to open a client or a server. Callbacks never run inside mesh_call() or mesh_call_start(), and no lock is held
  * while one runs: in owned mode one dispatcher thread runs them all (it exists only if a callback is set), in external
- * mode mesh_loop_process() does, at its end. */
+ * mode mesh_loop_process() does, at its end. Log lines, spans and audits wait for it in a queue of 1024; what comes
+ * while that is full is dropped, since nobody waits for a callback. */
 typedef struct mesh_options {
     uint32_t size;
     int32_t mode;                    /* enum mesh_mode */
@@ -80,12 +102,13 @@ typedef struct mesh_options {
     void (*on_log)(int32_t level, const char *line, void *user);
     void (*on_span)(const mesh_span *span, void *user);
     void (*on_completion)(const mesh_completion *completion, void *user); /* instead of mesh_client_next() */
-    void *user;                                                           /* given to the three */
+    void *user;                                                           /* given to each of them */
+    void (*on_audit)(const mesh_audit *audit, void *user);                /* of a server: each decision of its policy */
 } mesh_options;
 
 #define MESH_OPTIONS_INIT                                                                                              \
     {                                                                                                                  \
-        (uint32_t)sizeof(mesh_options), 0, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL                                 \
+        (uint32_t)sizeof(mesh_options), 0, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL                           \
     }
 
 /* Do what MESH_COMPLETION_INIT and MESH_OPTIONS_INIT do. */

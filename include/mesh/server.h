@@ -32,8 +32,9 @@ typedef struct mesh_reply {
 /* Does what MESH_REPLY_INIT does. */
 MESH_API void mesh_reply_init(mesh_reply *reply);
 
-/* Listens as "servers"/`name` of the config says and serves until closed. Of `options` the allocator, the log and the
- * span callback are used; its threads are its own. */
+/* Listens as "servers"/`name` of the config says and serves until closed. Of `options` the allocator, the log, the span
+ * and the audit callback are used; its threads are its own. Where the server does TLS, the files of the config's
+ * identity are read now: MESH_ECONFIG names the file that is wrong. From then on they are watched. */
 MESH_API MESH_NODISCARD mesh_status mesh_server_open(const mesh_config *config, const char *name,
                                                      const mesh_options *options, mesh_handler handler, void *user,
                                                      mesh_server **out, mesh_error **error);
@@ -57,6 +58,14 @@ MESH_API mesh_status mesh_exchange_header(const mesh_exchange *exchange, size_t 
 MESH_API const char *mesh_exchange_header_value(const mesh_exchange *exchange, const char *name); /* NULL: none */
 MESH_API const void *mesh_exchange_body(const mesh_exchange *exchange);
 MESH_API size_t mesh_exchange_body_size(const mesh_exchange *exchange);
+
+/* Who asks. The id is the SPIFFE id that the peer's certificate proved, as "spiffe://shop/order", and "" where none was
+ * proved: without TLS, and in mode "simple", where no client is asked. The address is "127.0.0.1:40312", and "" of a
+ * Unix socket. Secure is 1 over TLS and 0 over plain text. Each thread that has the exchange may ask; texts live until
+ * it ends, whatever has become of the connection. */
+MESH_API const char *mesh_exchange_peer_id(const mesh_exchange *exchange);
+MESH_API const char *mesh_exchange_peer_address(const mesh_exchange *exchange);
+MESH_API int32_t mesh_exchange_is_secure(const mesh_exchange *exchange);
 
 /* Trace, baggage and deadline of the request, to be handed on in mesh_request.inbound. Lives until the exchange ends.
  */

@@ -221,6 +221,13 @@ static bool memory_is_quiet(struct stream *stream)
     return self->status == 0 && mesh__list_empty(&self->arrived);
 }
 
+/* Peers in memory see the close only. */
+static int memory_finish(struct stream *stream)
+{
+    (void)stream;
+    return -EOPNOTSUPP;
+}
+
 static void free_segments(struct list *segments)
 {
     struct list *node;
@@ -248,6 +255,7 @@ static const struct stream_ops memory_ops = {
     .arm = memory_arm,
     .has_buffered_input = memory_has_buffered_input,
     .is_quiet = memory_is_quiet,
+    .finish = memory_finish,
     .close = memory_close,
 };
 

@@ -100,6 +100,11 @@ static bool socket_is_quiet(struct stream *stream)
     return got < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
+static int socket_finish(struct stream *stream)
+{
+    return shutdown(self_of(stream)->watch.fd, SHUT_WR) == 0 ? 0 : -errno;
+}
+
 static void socket_close(struct stream *stream)
 {
     struct socket_stream *self = self_of(stream);
@@ -116,6 +121,7 @@ static const struct stream_ops socket_ops = {
     .arm = socket_arm,
     .has_buffered_input = socket_has_buffered_input,
     .is_quiet = socket_is_quiet,
+    .finish = socket_finish,
     .close = socket_close,
 };
 

@@ -34,6 +34,9 @@ struct stream_ops {
     /* Looks, without reading, whether the peer has neither finished nor sent anything. */
     bool (*is_quiet)(struct stream *);
 
+    /* Says that nothing more will be written; the peer may still send. 0, or a negative errno: it cannot be said. */
+    int (*finish)(struct stream *);
+
     /* Closes and frees; no `ready` comes any more. */
     void (*close)(struct stream *);
 };

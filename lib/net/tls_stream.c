@@ -250,7 +250,10 @@ static bool start_shaking(struct tls_stream *self)
         break_off(self, -ENOMEM, MESH_NO_MEMORY, "");
         return false;
     }
-    return post_step(self);
+    if (self->side == TLS_CLIENT)
+        return post_step(self);
+    arm_below(self); /* it is the client who begins */
+    return true;
 }
 
 /* A read may wait for a write below, and the other way round. */
@@ -271,6 +274,8 @@ static void on_below(void *user, uint32_t events)
     struct tls_stream *self = user;
     if (self->phase == PHASE_OPEN) {
         self->stream.ready(self->stream.user, translate(self, events));
+    } else if (self->phase == PHASE_BROKEN) {
+        self->stream.ready(self->stream.user, events);
     } else if (self->phase == PHASE_BELOW) {
         int error = self->below->ops->connected(self->below);
         if (error == -EINPROGRESS)
@@ -293,9 +298,20 @@ static void on_below(void *user, uint32_t events)
 
 /* ---- the stream ---- */
 
+/* What comes after a refusal. */
+static ssize_t drop_below(struct tls_stream *self, void *space, size_t size)
+{
+    ssize_t got;
+    do
+        got = self->below->ops->read(self->below, space, size);
+    while (got > 0);
+    return got;
+}
+
 static ssize_t tls_read(struct stream *stream, void *bytes, size_t size)
 {
-    return mesh__tls_read(self_of(stream)->connection, bytes, size);
+    struct tls_stream *self = self_of(stream);
+    return self->phase == PHASE_BROKEN ? drop_below(self, bytes, size) : mesh__tls_read(self->connection, bytes, size);
 }
 
 static ssize_t tls_write(struct stream *stream, const struct iovec *vector, int count)
@@ -317,7 +333,9 @@ static uint32_t tls_wants(const struct stream *stream, uint32_t interest)
         events = LOOP_WRITE;
     else if (self->phase == PHASE_SHAKING)
         events = awaited(self);
-    else if (self->phase == PHASE_OPEN) {
+    else if (self->phase == PHASE_BROKEN)
+        events = interest & LOOP_READ;
+    else {
         if (interest & LOOP_READ)
             events |= mesh__tls_wants(self->connection, false) == TLS_WANTS_WRITE ? LOOP_WRITE : LOOP_READ;
         if (interest & LOOP_WRITE)
@@ -349,6 +367,14 @@ static bool tls_is_quiet(struct stream *stream)
     return mesh__tls_read(self->connection, &byte, 1) == -EAGAIN && !tls_has_buffered_input(stream);
 }
 
+static int tls_finish(struct stream *stream)
+{
+    struct tls_stream *self = self_of(stream);
+    if (self->phase == PHASE_OPEN)
+        mesh__tls_finish(self->connection);
+    return self->below->ops->finish(self->below);
+}
+
 static void tls_close(struct stream *stream)
 {
     struct tls_stream *self = self_of(stream);
@@ -374,6 +400,7 @@ static const struct stream_ops tls_ops = {
     .arm = tls_arm,
     .has_buffered_input = tls_has_buffered_input,
     .is_quiet = tls_is_quiet,
+    .finish = tls_finish,
     .close = tls_close,
 };
 
@@ -403,12 +430,8 @@ int mesh__tls_stream_new(const struct tls_plan *plan, struct stream *below, stru
         memcpy(self->peer, plan->peer ? plan->peer : "", length + 1);
     below->ready = on_below;
     below->user = self;
-    if (mesh__buf_append_view(&self->in, plan->already)) {
-        *out = &self->stream;
-        return 0;
-    }
-    destroy(self);
-    return -ENOMEM;
+    *out = &self->stream;
+    return 0;
 }
 
 bool mesh__tls_stream_state(const struct stream *stream, struct tls_state *out)

@@ -5,14 +5,17 @@
  * and is worked at where the desk says (handshaker.h); the bytes below are moved on the loop all the same. Phases:
  *
  *   phase    | event                    | then
- *   BELOW    | the stream below is up   | SHAKING: the timer starts, the first step is posted; `ready`
+ *   BELOW    | the stream below is up   | SHAKING: the timer starts; the client's first step is posted; `ready`
  *   BELOW    | it fails                 | BROKEN; `ready`
  *   SHAKING  | a step came back         | what it wrote is sent; done: OPEN and `ready`; failed: BROKEN and `ready`
  *   SHAKING  | bytes below, or the end  | the next step is posted
  *   SHAKING  | the timer                | BROKEN; `ready`
  *   OPEN     | readiness below          | `ready`
+ *   BROKEN   | readiness below          | `ready`
  *   any      | close                    | gone; while a step is worked at, once it has come back
- */
+ *
+ * Once BROKEN, reading drops what still comes and gives no bytes: -EAGAIN, then 0 or an error. So who has refused may
+ * finish and wait for the peer's end, lest a reset destroys the alert before the peer has read it. */
 #ifndef MESH__NET_TLS_STREAM_H
 #define MESH__NET_TLS_STREAM_H
 
@@ -25,7 +28,6 @@ struct tls_plan {
     enum tls_side side;
     const char *peer; /* client: the endpoint's address, for its sessions */
     mesh_nanos timeout;
-    struct view already; /* server: bytes that were read below before */
 };
 
 /* Takes the stream below over, also when it fails: 0 or a negative errno. */

@@ -54,6 +54,21 @@ size_t mesh_exchange_body_size(const mesh_exchange *exchange)
     return exchange->body.size;
 }
 
+const char *mesh_exchange_peer_id(const mesh_exchange *exchange)
+{
+    return exchange->peer->id.text.data;
+}
+
+const char *mesh_exchange_peer_address(const mesh_exchange *exchange)
+{
+    return exchange->peer->address;
+}
+
+int32_t mesh_exchange_is_secure(const mesh_exchange *exchange)
+{
+    return exchange->peer->secure ? 1 : 0;
+}
+
 const mesh_inbound *mesh_exchange_inbound(const mesh_exchange *exchange)
 {
     return &exchange->inbound;

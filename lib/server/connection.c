@@ -2,21 +2,20 @@
 /* connection.c - requests in, answers out, one at a time; every change of state is in one of these functions. */
 #include "server/connection.h"
 
-#include "net/socket.h"
+#include "server/access.h"
 #include "server/reply.h"
 #include "server/workers.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #define LINGER (1 * NANOS_S)
-#define IN_MAX LOOP_SCRATCH_SIZE /* one read */
+#define OUTDATED_IDLE (1 * NANOS_S)
 #define OUT_MAX (SIZE_MAX / 2)
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
 /* 0: no limit. Places in the heap are reserved when a connection opens. */
-static void set_timer(struct connection *connection, mesh_nanos timeout)
+void mesh__connection_wait(struct connection *connection, mesh_nanos timeout)
 {
     struct loop *loop = &connection->server->own.loop;
     if (timeout > 0 && timeout != NANOS_NEVER)
@@ -40,7 +39,7 @@ static void lose_exchange(struct connection *connection, bool handed_over)
         mesh__exchange_free(exchange);
 }
 
-static void close_connection(struct connection *connection)
+void mesh__connection_close(struct connection *connection)
 {
     mesh_server *server = connection->server;
     if (connection->state == CONNECTION_CLOSED)
@@ -48,12 +47,32 @@ static void close_connection(struct connection *connection)
     bool handed_over = connection->state == CONNECTION_SERVING;
     connection->state = CONNECTION_CLOSED;
     mesh__loop_timer_cancel(&server->own.loop, &connection->timer);
-    connection->stream->ops->close(connection->stream);
+    if (connection->stream != NULL)
+        connection->stream->ops->close(connection->stream);
+    connection->stream = NULL;
     mesh__list_remove(&connection->link);
     mesh__list_push(&server->own.closed, &connection->link);
     server->own.connection_count--;
     lose_exchange(connection, handed_over);
     mesh__listener_resume(server);
+}
+
+/* Nothing has come that was not taken. Unlike the stream's is_quiet() it takes nothing from a TLS stream. */
+static bool is_silent(const struct connection *connection)
+{
+    char byte;
+    return !connection->stream->ops->has_buffered_input(connection->stream) &&
+           recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* A peer whose connection was met with an old identity is told so with its next answer. Closing an idle connection at
+ * once could meet a request under way, which would be lost; one that was silent for a while will hardly be used. */
+static mesh_nanos idle_time(const struct connection *connection)
+{
+    const mesh_server *server = connection->server;
+    mesh_nanos time = server->settings->idle_timeout;
+    bool outdated = connection->peer->secure && connection->epoch != atomic_load(&server->epoch);
+    return outdated ? mesh__nanos_min(time, OUTDATED_IDLE) : time;
 }
 
 static void become_idle(struct connection *connection)
@@ -63,21 +82,47 @@ static void become_idle(struct connection *connection)
     connection->state = CONNECTION_IDLE;
     mesh__http1_reader_next(connection->reader, &limits, false);
     mesh__stream_arm(connection->stream, LOOP_READ);
-    set_timer(connection, settings->idle_timeout);
+    mesh__connection_wait(connection, idle_time(connection));
+}
+
+void mesh__connection_outdate(struct connection *connection)
+{
+    if (connection->state == CONNECTION_IDLE && connection->peer->secure)
+        mesh__connection_wait(connection, idle_time(connection));
+}
+
+static void discard(struct connection *connection)
+{
+    struct stream *stream = connection->stream;
+    ssize_t got;
+    do
+        got = stream->ops->read(stream, connection->server->own.loop.scratch, LOOP_SCRATCH_SIZE);
+    while (got > 0 && stream->ops->has_buffered_input(stream));
+    if (got > 0 || got == -EAGAIN)
+        mesh__stream_arm(stream, LOOP_READ);
+    else
+        mesh__connection_close(connection);
+}
+
+void mesh__connection_linger(struct connection *connection)
+{
+    struct stream *stream = connection->stream;
+    if (stream->ops->finish(stream) != 0) {
+        mesh__connection_close(connection);
+        return;
+    }
+    connection->state = CONNECTION_LINGERING;
+    mesh__connection_wait(connection, LINGER);
+    discard(connection);
 }
 
 /* The last answer is out. */
 static void finish(struct connection *connection)
 {
-    struct stream *stream = connection->stream;
-    bool unread = connection->linger || connection->in_at < connection->in.size || !stream->ops->is_quiet(stream);
-    if (!unread || shutdown(connection->fd, SHUT_WR) != 0) {
-        close_connection(connection);
-        return;
-    }
-    connection->state = CONNECTION_LINGERING;
-    mesh__stream_arm(stream, LOOP_READ);
-    set_timer(connection, LINGER);
+    if (connection->linger || connection->in_at < connection->in.size || !is_silent(connection))
+        mesh__connection_linger(connection);
+    else
+        mesh__connection_close(connection);
 }
 
 /* Writes what is in `out`: 1 when all of it is out, 0 when the socket is full, or a negative errno. */
@@ -100,10 +145,10 @@ static void write_more(struct connection *connection)
 {
     int done = flush(connection);
     if (done < 0) {
-        close_connection(connection);
+        mesh__connection_close(connection);
     } else if (done == 0) {
         mesh__stream_arm(connection->stream, LOOP_WRITE);
-        set_timer(connection, connection->server->settings->idle_timeout);
+        mesh__connection_wait(connection, connection->server->settings->idle_timeout);
     } else if (connection->close_after) {
         finish(connection);
     } else {
@@ -130,18 +175,15 @@ static void answer(struct connection *connection, mesh_exchange *exchange)
     if (sent)
         write_more(connection);
     else
-        close_connection(connection);
+        mesh__connection_close(connection);
 }
 
-static void refuse(struct connection *connection, int32_t status, mesh_status outcome, const char *reason)
+/* Answers before the request is complete; where it ends is not known, so it is the last answer. */
+static void cut_short(struct connection *connection, int32_t status, mesh_status outcome, const char *text)
 {
     mesh_server *server = connection->server;
     mesh_exchange *exchange = connection->exchange;
-    char text[128];
-    (void)snprintf(text, sizeof(text), "%s\n", reason);
-    SERVER_LOG(server, MESH_LOG_INFO, "server %s: a request from %s was refused with %d: %s", server->settings->name,
-               connection->peer, (int)status, reason);
-    set_timer(connection, 0);
+    mesh__connection_wait(connection, 0);
     connection->close_after = connection->linger = true;
     if (exchange != NULL) {
         exchange->close = true;
@@ -153,7 +195,17 @@ static void refuse(struct connection *connection, int32_t status, mesh_status ou
     if (mesh__reply_refusal(&connection->out, server->own.loop.world, status, text))
         write_more(connection);
     else
-        close_connection(connection);
+        mesh__connection_close(connection);
+}
+
+static void refuse(struct connection *connection, int32_t status, mesh_status outcome, const char *reason)
+{
+    mesh_server *server = connection->server;
+    char text[128];
+    (void)snprintf(text, sizeof(text), "%s\n", reason);
+    SERVER_LOG(server, MESH_LOG_INFO, "server %s: a request from %s was refused with %d: %s", server->settings->name,
+               mesh__peer_name(connection->peer), (int)status, reason);
+    cut_short(connection, status, outcome, text);
 }
 
 static void refuse_read(struct connection *connection, const struct http1_progress *progress)
@@ -182,10 +234,11 @@ static bool on_head(void *user, const struct http1_head *head)
 {
     struct connection *connection = user;
     const mesh_header *expect = mesh__exchange_find(head->headers, head->header_count, VIEW_LITERAL("expect"));
-    connection->exchange = mesh__exchange_new(connection->server, connection, head);
-    if (connection->exchange == NULL)
+    mesh_exchange *exchange = mesh__exchange_new(connection->server, connection, connection->peer, head);
+    connection->exchange = exchange;
+    if (exchange == NULL || !mesh__access_judge(exchange, &exchange->denied))
         return false;
-    if (expect == NULL || head->minor == 0) /* RFC 9110 10.1.1: of HTTP/1.0 it is ignored */
+    if (exchange->denied || expect == NULL || head->minor == 0) /* RFC 9110 10.1.1: of HTTP/1.0 it is ignored */
         return true;
     if (!mesh__view_equal_nocase(mesh__view(expect->value, expect->value_size), VIEW_LITERAL("100-continue"))) {
         connection->refusal = 417;
@@ -199,7 +252,7 @@ static bool on_body(void *user, struct view bytes)
 {
     struct connection *connection = user;
     connection->expects_continue = false; /* it did not wait */
-    return mesh__buf_append_view(&connection->exchange->body, bytes);
+    return connection->exchange->denied || mesh__buf_append_view(&connection->exchange->body, bytes);
 }
 
 static bool on_end(void *user, bool keep_alive)
@@ -209,7 +262,11 @@ static bool on_end(void *user, bool keep_alive)
     return true;
 }
 
-static const struct http1_events events_of_reader = { on_head, on_body, on_end };
+struct http1_reader *mesh__connection_reader(struct connection *connection)
+{
+    static const struct http1_events events = { on_head, on_body, on_end };
+    return mesh__http1_reader_new(&connection->server->mem, HTTP1_REQUESTS, &events, connection);
+}
 
 /* The request is complete. */
 static void serve(struct connection *connection)
@@ -218,8 +275,11 @@ static void serve(struct connection *connection)
     mesh_exchange *exchange = connection->exchange;
     connection->state = CONNECTION_SERVING;
     connection->expects_continue = false;
-    set_timer(connection, 0);
-    if (server->workers == NULL) {
+    mesh__connection_wait(connection, 0);
+    if (exchange->denied) {
+        mesh__reply_own(exchange, 403, MESH_DENIED, ACCESS_DENIED_TEXT);
+        answer(connection, exchange);
+    } else if (server->workers == NULL) {
         mesh__server_handle(exchange);
     } else if (!mesh__workers_push(server->workers, exchange)) {
         mesh__reply_own(exchange, 503, MESH_OVERLOADED, "too many requests wait\n");
@@ -232,17 +292,21 @@ static void await_rest(struct connection *connection)
 {
     if (connection->state == CONNECTION_IDLE && mesh__http1_reader_started(connection->reader)) {
         connection->state = CONNECTION_READING;
-        set_timer(connection, connection->server->settings->request_timeout);
+        mesh__connection_wait(connection, connection->server->settings->request_timeout);
     }
     if (connection->state == CONNECTION_IDLE && connection->server->own.draining) {
-        close_connection(connection); /* an empty line is no request */
+        mesh__connection_close(connection); /* an empty line is no request */
+        return;
+    }
+    if (connection->exchange != NULL && connection->exchange->denied) {
+        cut_short(connection, 403, MESH_DENIED, ACCESS_DENIED_TEXT); /* its body is not waited for */
         return;
     }
     if (!connection->expects_continue)
         return;
     connection->expects_continue = false;
     if (!mesh__buf_append_text(&connection->out, CONTINUE) || flush(connection) < 0)
-        close_connection(connection); /* a full socket is no failure: the rest goes out before the answer */
+        mesh__connection_close(connection); /* a full socket is no failure: the rest goes out before the answer */
 }
 
 static bool is_reading(const struct connection *connection)
@@ -267,57 +331,67 @@ static size_t consume(struct connection *connection, const char *bytes, size_t s
     return used;
 }
 
-/* Goes on with bytes that were read behind an earlier request. */
-static void resume(struct connection *connection)
-{
-    size_t left = connection->in.size - connection->in_at;
-    if (left == 0 || !is_reading(connection))
-        return;
-    connection->in_at += consume(connection, connection->in.data + connection->in_at, left);
-    if (connection->in_at == connection->in.size) {
-        mesh__buf_fini(&connection->in);
-        connection->in_at = 0;
-    }
-}
-
 static void read_more(struct connection *connection)
 {
     struct stream *stream = connection->stream;
     char *scratch = connection->server->own.loop.scratch;
     do {
         ssize_t got = stream->ops->read(stream, scratch, LOOP_SCRATCH_SIZE);
-        if (got == -EAGAIN)
+        if (got == -EAGAIN) {
+            mesh__stream_arm(stream, LOOP_READ);
+            if (connection->server->own.draining)
+                mesh__connection_drain(connection);
             return;
+        }
         if (got <= 0) {
-            close_connection(connection);
+            mesh__connection_close(connection);
             return;
         }
         size_t used = consume(connection, scratch, (size_t)got);
         if (used < (size_t)got && connection->state != CONNECTION_CLOSED &&
             !mesh__buf_append(&connection->in, scratch + used, (size_t)got - used))
-            close_connection(connection);
+            mesh__connection_close(connection);
     } while (is_reading(connection) && stream->ops->has_buffered_input(stream));
 }
 
-static void discard(struct connection *connection)
+/* Goes on with bytes that were read behind an earlier request, then with those that only the stream has. */
+static void resume(struct connection *connection)
 {
-    struct stream *stream = connection->stream;
-    ssize_t got = stream->ops->read(stream, connection->server->own.loop.scratch, LOOP_SCRATCH_SIZE);
-    if (got != -EAGAIN && got <= 0)
-        close_connection(connection);
+    size_t left = connection->in.size - connection->in_at;
+    if (left > 0 && is_reading(connection)) {
+        connection->in_at += consume(connection, connection->in.data + connection->in_at, left);
+        if (connection->in_at == connection->in.size) {
+            mesh__buf_fini(&connection->in);
+            connection->in_at = 0;
+        }
+    }
+    if (is_reading(connection) && connection->stream->ops->has_buffered_input(connection->stream))
+        read_more(connection);
 }
 
-static void on_ready(void *user, uint32_t events)
+void mesh__connection_begin(struct connection *connection)
+{
+    become_idle(connection);
+    resume(connection);
+    if (connection->server->own.draining)
+        mesh__connection_drain(connection);
+}
+
+void mesh__connection_ready(void *user, uint32_t events)
 {
     struct connection *connection = user;
     switch (connection->state) {
+    case CONNECTION_SNIFFING:
+    case CONNECTION_SHAKING:
+        mesh__connection_admit(connection);
+        break;
     case CONNECTION_IDLE:
     case CONNECTION_READING:
         read_more(connection);
         break;
     case CONNECTION_SERVING:
         if (events & LOOP_WRITE) /* nobody waits for that: it stands for an error */
-            close_connection(connection);
+            mesh__connection_close(connection);
         else
             mesh__stream_arm(connection->stream, 0);
         break;
@@ -333,13 +407,13 @@ static void on_ready(void *user, uint32_t events)
     }
 }
 
-static void on_timer(struct loop_timer *timer)
+void mesh__connection_timeout(struct loop_timer *timer)
 {
     struct connection *connection = CONTAINER_OF(timer, struct connection, timer);
     if (connection->state == CONNECTION_READING)
         refuse(connection, 408, MESH_DEADLINE, "the request took longer than request_timeout");
     else
-        close_connection(connection);
+        mesh__connection_close(connection);
 }
 
 void mesh__connection_answer(mesh_exchange *exchange)
@@ -355,14 +429,15 @@ void mesh__connection_answer(mesh_exchange *exchange)
 
 void mesh__connection_drain(struct connection *connection)
 {
-    if (connection->state == CONNECTION_IDLE && connection->stream->ops->is_quiet(connection->stream))
-        close_connection(connection);
+    bool waits = connection->state == CONNECTION_IDLE || connection->state == CONNECTION_SNIFFING;
+    if (waits && is_silent(connection))
+        mesh__connection_close(connection);
 }
 
 bool mesh__connection_cut(struct connection *connection)
 {
     bool cut = connection->exchange != NULL || connection->state == CONNECTION_WRITING;
-    close_connection(connection);
+    mesh__connection_close(connection);
     return cut;
 }
 
@@ -372,6 +447,7 @@ static void free_connection(struct connection *connection)
     mesh__http1_reader_free(connection->reader);
     mesh__buf_fini(&connection->in);
     mesh__buf_fini(&connection->out);
+    mesh__peer_unref(mem, connection->peer);
     mesh__mem_free(mem, connection);
 }
 
@@ -380,50 +456,4 @@ void mesh__connection_bury(mesh_server *server)
     struct list *node;
     while ((node = mesh__list_pop(&server->own.closed)) != NULL)
         free_connection(CONTAINER_OF(node, struct connection, link));
-}
-
-static void name_peer(struct connection *connection, const struct sockaddr *peer, socklen_t size)
-{
-    struct address address;
-    if (peer->sa_family == AF_UNIX) {
-        (void)snprintf(connection->peer, sizeof(connection->peer), "a local peer");
-        return;
-    }
-    mesh__address_from_socket(peer, size, &address);
-    memcpy(connection->peer, address.text, sizeof(address.text));
-}
-
-int mesh__connection_open(mesh_server *server, int fd, const struct sockaddr *peer, socklen_t peer_size)
-{
-    struct loop *loop = &server->own.loop;
-    struct connection *connection = mesh__zalloc(&server->mem, sizeof(*connection));
-    struct http1_reader *reader =
-        connection ? mesh__http1_reader_new(&server->mem, HTTP1_REQUESTS, &events_of_reader, connection) : NULL;
-    /* One place more than connections is the listener's. */
-    bool ready = reader != NULL && mesh__heap_reserve(&loop->timers, server->own.connection_count + 2);
-    struct stream *stream = NULL;
-    int error = -ENOMEM;
-    if (ready)
-        error = mesh__socket_adopt(loop, fd, &stream);
-    else
-        close(fd);
-    if (error) {
-        mesh__http1_reader_free(reader);
-        mesh__mem_free(&server->mem, connection);
-        return error;
-    }
-    connection->server = server;
-    connection->reader = reader;
-    connection->stream = stream;
-    connection->fd = fd;
-    connection->timer.fire = on_timer;
-    mesh__buf_init(&connection->in, &server->mem, IN_MAX);
-    mesh__buf_init(&connection->out, &server->mem, OUT_MAX);
-    name_peer(connection, peer, peer_size);
-    stream->ready = on_ready;
-    stream->user = connection;
-    mesh__list_push(&server->own.connections, &connection->link);
-    server->own.connection_count++;
-    become_idle(connection);
-    return 0;
 }

@@ -77,7 +77,8 @@ static void start_span(mesh_exchange *exchange)
     exchange->span = inbound->trace;
 }
 
-mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connection, const struct http1_head *head)
+mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connection, struct peer *peer,
+                                  const struct http1_head *head)
 {
     const struct world *world = server->own.loop.world;
     mesh_exchange *exchange = mesh__alloc(&server->mem, size_of(head));
@@ -93,6 +94,7 @@ mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connec
     exchange->server = server;
     mesh__refs_ref(&server->refs);
     exchange->connection = connection;
+    exchange->peer = mesh__peer_ref(peer);
     atomic_init(&exchange->gone, false);
     copy_head(exchange, head);
     mesh__buf_init(&exchange->body, &server->mem, (size_t)server->settings->max_body);
@@ -111,8 +113,14 @@ void mesh__exchange_free(mesh_exchange *exchange)
     mesh__buf_fini(&exchange->body);
     mesh__buf_fini(&exchange->reply);
     mesh__inbound_fini(&exchange->inbound);
+    mesh__peer_unref(&server->mem, exchange->peer);
     mesh__mem_free(&server->mem, exchange);
     mesh__server_unref(server);
+}
+
+bool mesh__exchange_is_outdated(const mesh_exchange *exchange)
+{
+    return exchange->peer->secure && exchange->peer->epoch != atomic_load(&exchange->server->epoch);
 }
 
 static void copy_text(char *out, size_t room, const char *text, size_t size)

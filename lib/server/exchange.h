@@ -4,6 +4,7 @@
 #define MESH__SERVER_EXCHANGE_H
 
 #include "base/buf.h"
+#include "server/peer.h"
 #include "server/server.h"
 #include "telemetry/inbound.h"
 #include "wire/http1.h"
@@ -15,6 +16,7 @@ struct mesh_exchange {
     struct connection *connection; /* the loop's; NULL once it has closed */
     struct list link;              /* in the workers' queue or the inbox */
     atomic_bool gone;              /* the connection has closed, and the loop knows the exchange no more */
+    struct peer *peer;             /* a reference */
 
     const char *method, *path, *authority;
     const mesh_header *headers; /* names and values are followed by a NUL */
@@ -24,6 +26,7 @@ struct mesh_exchange {
     bool is_head;
     bool keep_alive; /* an HTTP/1.0 peer asked to keep the connection, and is to be told that it is kept */
     bool close;      /* it is to be closed after the answer */
+    bool denied;     /* by the server's policy: no handler sees it */
 
     mesh_nanos arrived; /* the head; on the monotonic clock */
     int64_t arrived_unix;
@@ -38,7 +41,10 @@ struct mesh_exchange {
 };
 
 /* Copies the head. NULL when memory is out. On the loop. */
-mesh_exchange *mesh__exchange_new(mesh_server *, struct connection *, const struct http1_head *);
+mesh_exchange *mesh__exchange_new(mesh_server *, struct connection *, struct peer *, const struct http1_head *);
+
+/* True once the connection's identity is no longer the server's: this answer is to be its last. Any thread. */
+bool mesh__exchange_is_outdated(const mesh_exchange *);
 
 /* Frees it and gives up its reference of the server. Any thread, by whoever has it. */
 void mesh__exchange_free(mesh_exchange *);

@@ -79,7 +79,7 @@ int mesh__listener_open(mesh_server *server)
 {
     struct listener *listener = &server->own.listener;
     struct address bound;
-    if (!mesh__heap_reserve(&server->own.loop.timers, 1))
+    if (!mesh__heap_reserve(&server->own.loop.timers, SERVER_TIMERS))
         return -ENOMEM;
     int fd = mesh__socket_listen(&server->settings->listen, BACKLOG, &bound);
     if (fd < 0)
@@ -88,6 +88,7 @@ int mesh__listener_open(mesh_server *server)
     listener->retry.fire = on_retry;
     listener->fd = fd;
     memcpy(server->address, bound.text, sizeof(bound.text));
+    server->port = mesh__address_port(&bound);
     int error = mesh__loop_watch(&server->own.loop, &listener->watch, fd, LOOP_READ);
     if (error)
         mesh__listener_close(server);

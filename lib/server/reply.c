@@ -51,7 +51,7 @@ static bool write_reply(mesh_exchange *exchange, const mesh_reply *reply)
     bool bodiless = exchange->is_head || reply->status == 204 || reply->status == 304;
     exchange->status = reply->status;
     exchange->answered = world->now(world);
-    exchange->close |= mesh__server_is_draining(exchange->server);
+    exchange->close |= mesh__server_is_draining(exchange->server) || mesh__exchange_is_outdated(exchange);
     mesh__buf_clear(&exchange->reply);
     if (write_head(exchange, reply, dated ? NULL : date_now(world, date)) &&
         (bodiless || mesh__buf_append(&exchange->reply, reply->body, reply->body_size)))

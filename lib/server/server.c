@@ -7,6 +7,7 @@
 #include "net/thread.h"
 #include "server/connection.h"
 #include "server/reply.h"
+#include "server/security.h"
 #include "server/workers.h"
 
 #include <errno.h>
@@ -218,6 +219,7 @@ static void end_rest(mesh_server *server)
 {
     mesh__workers_free(server->workers);
     forbid_inbox(server);
+    mesh__security_stop(server);
     if (server->own.loop.epoll_fd >= 0) {
         mesh__listener_close(server);
         mesh__loop_fini(&server->own.loop);
@@ -252,7 +254,7 @@ static bool start_telemetry(mesh_server *server, const mesh_options *options)
     server->outbox = mesh__outbox_new(&server->mem, options, wake_dispatcher, server);
     if (server->outbox == NULL)
         return false;
-    if (options == NULL || (options->on_log == NULL && options->on_span == NULL))
+    if (options == NULL || (options->on_log == NULL && options->on_span == NULL && options->on_audit == NULL))
         return true;
     server->dispatcher = mesh__dispatcher_new(&server->mem, dispatch, server);
     return server->dispatcher != NULL;
@@ -266,6 +268,8 @@ static int start(mesh_server *server, const mesh_options *options)
     if (!start_telemetry(server, options))
         return -ENOMEM;
     int error = mesh__loop_init(&server->own.loop, &server->mem, world);
+    if (error == 0)
+        error = mesh__security_start(server);
     if (error == 0)
         error = mesh__listener_open(server);
     if (error)
@@ -302,6 +306,7 @@ static mesh_server *allocate(struct config *config, const struct server_config *
     server->own.loop.epoll_fd = -1;
     server->own.listener.fd = -1;
     atomic_init(&server->phase, SERVER_SERVING);
+    atomic_init(&server->epoch, 0);
     mesh__list_init(&server->own.connections);
     mesh__list_init(&server->own.closed);
     mesh__list_init(&server->synced.inbox);
@@ -318,9 +323,11 @@ mesh_status mesh__server_new(struct config *config, const struct server_config *
         return fail(error, settings, ENOMEM);
     server->handler = handler;
     server->user = user;
-    int number = start(server, options);
-    if (number) {
-        mesh_status status = fail(error, settings, -number);
+    mesh_status status = mesh__security_load(server, error);
+    int number = status == MESH_OK ? start(server, options) : 0;
+    if (number)
+        status = fail(error, settings, -number);
+    if (status != MESH_OK) {
         end_rest(server);
         return status;
     }

@@ -5,7 +5,8 @@
 
 #include "base/rng.h"
 #include "config/config.h"
-#include "net/loop.h"
+#include "discover/identity_source.h"
+#include "net/handshaker.h"
 #include "telemetry/dispatcher.h"
 #include "telemetry/outbox.h"
 
@@ -13,6 +14,9 @@
 #include <pthread.h>
 
 struct workers;
+
+/* Timers beside those of connections: the listener's, and the identity's. */
+#define SERVER_TIMERS 2
 
 /* It only grows. */
 enum server_phase { SERVER_SERVING, SERVER_DRAINING, SERVER_CUTTING, SERVER_ENDING };
@@ -23,6 +27,15 @@ struct listener {
     struct loop_timer retry;
     bool full;    /* max_connections is reached */
     bool starved; /* out of descriptors or memory, until `retry` */
+};
+
+/* TLS, if the server does it; else all is empty. The loop thread's own, once that runs. */
+struct security {
+    struct tls_identity *loaded; /* what the first spec was made of */
+    struct tls_spec *spec;       /* of new connections; NULL: plain text */
+    struct handshaker *threads;  /* NULL: hands are shaken on the loop */
+    struct tls_desk desk;
+    struct identity_source *source;
 };
 
 struct mesh_server {
@@ -38,6 +51,7 @@ struct mesh_server {
     struct dispatcher *dispatcher; /* NULL: nobody listens */
     struct workers *workers;       /* NULL: handlers run on the loop */
     char address[ADDRESS_TEXT_MAX];
+    uint16_t port; /* listened at; 0 of a Unix socket */
 
     /* The loop thread's own. */
     struct {
@@ -49,9 +63,11 @@ struct mesh_server {
         struct rng rng;
         bool draining;
     } own;
+    struct security security;
     pthread_t thread;
 
-    atomic_int phase; /* enum server_phase */
+    atomic_uint epoch; /* counts identities; the loop raises it */
+    atomic_int phase;  /* enum server_phase */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* `drained` became true */
     struct {                /* under the lock */

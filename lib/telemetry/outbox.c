@@ -13,11 +13,15 @@
 #define OUTBOX_CAPACITY 1024
 #define LINE_MAX_SIZE 500
 
+enum entry_kind { ENTRY_LINE, ENTRY_SPAN, ENTRY_AUDIT };
+
 struct entry {
-    bool is_span;
-    int32_t level; /* of a line */
+    enum entry_kind kind;
+    int32_t level;    /* of a line */
+    uint64_t dropped; /* of an audit: those just before it */
     union {
         struct span_record span;
+        struct audit_record audit;
         char line[LINE_MAX_SIZE + 1];
     } is;
 };
@@ -29,7 +33,8 @@ struct outbox {
     void *wake_user;
     atomic_uint_fast64_t dropped;
     atomic_bool muted;
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock;    /* guards what follows */
+    uint64_t audits_dropped; /* since the last one that is in */
     size_t head, count;
     struct entry *entries; /* NULL: nobody listens */
 };
@@ -53,7 +58,7 @@ struct outbox *mesh__outbox_new(const struct mem *mem, const mesh_options *optio
     copy_options(&outbox->options, options);
     atomic_init(&outbox->dropped, 0);
     atomic_init(&outbox->muted, false);
-    bool heard = outbox->options.on_span != NULL || outbox->options.on_log != NULL;
+    bool heard = outbox->options.on_span != NULL || outbox->options.on_log != NULL || outbox->options.on_audit != NULL;
     if (heard)
         outbox->entries = mesh__alloc(mem, OUTBOX_CAPACITY * sizeof(*outbox->entries));
     if ((heard && outbox->entries == NULL) || pthread_mutex_init(&outbox->lock, NULL) != 0) {
@@ -98,17 +103,26 @@ bool mesh__outbox_wants_spans(const struct outbox *outbox)
     return outbox->options.on_span != NULL && !is_muted(outbox);
 }
 
+bool mesh__outbox_wants_audits(const struct outbox *outbox)
+{
+    return outbox->options.on_audit != NULL && !is_muted(outbox);
+}
+
 bool mesh__outbox_wants_log(const struct outbox *outbox, int32_t level)
 {
     return outbox->options.on_log != NULL && level <= outbox->options.log_level && !is_muted(outbox);
 }
 
 /* The lock is held until publish(); NULL, and the lock not held, when the ring is full. */
-static struct entry *reserve(struct outbox *outbox)
+static struct entry *reserve(struct outbox *outbox, enum entry_kind kind)
 {
     pthread_mutex_lock(&outbox->lock);
-    if (outbox->count < OUTBOX_CAPACITY)
-        return &outbox->entries[(outbox->head + outbox->count) % OUTBOX_CAPACITY];
+    if (outbox->count < OUTBOX_CAPACITY) {
+        struct entry *entry = &outbox->entries[(outbox->head + outbox->count) % OUTBOX_CAPACITY];
+        entry->kind = kind;
+        return entry;
+    }
+    outbox->audits_dropped += kind == ENTRY_AUDIT ? 1 : 0;
     pthread_mutex_unlock(&outbox->lock);
     atomic_fetch_add_explicit(&outbox->dropped, 1, memory_order_relaxed);
     return NULL;
@@ -126,11 +140,23 @@ void mesh__outbox_span(struct outbox *outbox, const struct span_record *span)
 {
     if (!mesh__outbox_wants_spans(outbox))
         return;
-    struct entry *entry = reserve(outbox);
+    struct entry *entry = reserve(outbox, ENTRY_SPAN);
     if (entry == NULL)
         return;
-    entry->is_span = true;
     entry->is.span = *span;
+    publish(outbox);
+}
+
+void mesh__outbox_audit(struct outbox *outbox, const struct audit_record *audit)
+{
+    if (!mesh__outbox_wants_audits(outbox))
+        return;
+    struct entry *entry = reserve(outbox, ENTRY_AUDIT);
+    if (entry == NULL)
+        return;
+    entry->is.audit = *audit;
+    entry->dropped = outbox->audits_dropped;
+    outbox->audits_dropped = 0;
     publish(outbox);
 }
 
@@ -143,10 +169,9 @@ void mesh__outbox_log(struct outbox *outbox, int32_t level, const char *format, 
     va_start(arguments, format);
     int size = vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
-    struct entry *entry = size < 0 ? NULL : reserve(outbox);
+    struct entry *entry = size < 0 ? NULL : reserve(outbox, ENTRY_LINE);
     if (entry == NULL)
         return;
-    entry->is_span = false;
     entry->level = level;
     memcpy(entry->is.line, line, strlen(line) + 1);
     publish(outbox);
@@ -175,10 +200,31 @@ static void give_span(const struct outbox *outbox, const struct span_record *rec
     outbox->options.on_span(&span, outbox->options.user);
 }
 
+static void give_audit(const struct outbox *outbox, const struct audit_record *record, uint64_t dropped)
+{
+    const mesh_audit audit = {
+        .size = (uint32_t)sizeof(audit),
+        .kind = record->kind,
+        .allowed = record->allowed,
+        .would_deny = record->would_deny,
+        .unix_ns = record->unix_ns,
+        .dropped = dropped,
+        .name = record->name,
+        .rule = record->rule,
+        .peer_id = record->peer_id,
+        .peer_address = record->peer_address,
+        .method = record->method,
+        .path = record->path,
+    };
+    outbox->options.on_audit(&audit, outbox->options.user);
+}
+
 static void give(const struct outbox *outbox, const struct entry *entry)
 {
-    if (entry->is_span)
+    if (entry->kind == ENTRY_SPAN)
         give_span(outbox, &entry->is.span);
+    else if (entry->kind == ENTRY_AUDIT)
+        give_audit(outbox, &entry->is.audit, entry->dropped);
     else
         outbox->options.on_log(entry->level, entry->is.line, outbox->options.user);
 }

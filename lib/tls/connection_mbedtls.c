@@ -341,11 +341,17 @@ enum tls_want mesh__tls_wants(const struct tls_connection *connection, bool writ
 
 /* ---- end ---- */
 
+void mesh__tls_finish(struct tls_connection *connection)
+{
+    if (connection->open && !connection->broken && !connection->write_broken && connection->io != NULL)
+        (void)mbedtls_ssl_close_notify(&connection->ssl);
+    connection->write_broken = true; /* nothing may follow */
+}
+
 void mesh__tls_close(struct tls_connection *connection)
 {
     if (connection == NULL)
         return;
-    if (connection->open && !connection->broken && !connection->write_broken && connection->io != NULL)
-        (void)mbedtls_ssl_close_notify(&connection->ssl);
+    mesh__tls_finish(connection);
     connection_free(connection);
 }

@@ -142,7 +142,11 @@ enum tls_want mesh__tls_wants(const struct tls_connection *, bool writing);
 /* Decrypted or still encrypted bytes that a read could take without asking below. */
 bool mesh__tls_has_input(const struct tls_connection *);
 
-/* Sends close_notify if it fits, frees. NULL is legal. Any thread that may use the connection. */
+/* Says that nothing more will be written: sends close_notify if it fits. Reading goes on. */
+void mesh__tls_finish(struct tls_connection *);
+
+/* Sends close_notify, unless that was sent, if it fits; frees. NULL is legal. Any thread that may use the connection.
+ */
 void mesh__tls_close(struct tls_connection *);
 
 /* The backend, as "mbedTLS 2.28.3". Static. */

@@ -109,6 +109,12 @@ static bool inverting_is_quiet(struct stream *stream)
     return self->from == self->to && self->lower->ops->is_quiet(self->lower);
 }
 
+static int inverting_finish(struct stream *stream)
+{
+    struct inverting *self = self_of(stream);
+    return self->lower->ops->finish(self->lower);
+}
+
 static void inverting_close(struct stream *stream)
 {
     struct inverting *self = self_of(stream);
@@ -124,6 +130,7 @@ static const struct stream_ops inverting_ops = {
     .arm = inverting_arm,
     .has_buffered_input = inverting_has_buffered_input,
     .is_quiet = inverting_is_quiet,
+    .finish = inverting_finish,
     .close = inverting_close,
 };
 

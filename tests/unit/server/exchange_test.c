@@ -67,7 +67,8 @@ static void free_server(mesh_server *server)
     mesh__server_unref(server);
 }
 
-static mesh_exchange *receive(mesh_server *server, const char *method, const char *path, bool keep_alive)
+static mesh_exchange *receive_from(mesh_server *server, bool secure, const char *method, const char *path,
+                                   bool keep_alive)
 {
     char name[] = "Host", value[] = "shop";
     const mesh_header headers[] = { { name, 4, value, 4 }, { "x-a", 3, "one", 3 }, { "X-A", 3, "two", 3 } };
@@ -78,12 +79,37 @@ static mesh_exchange *receive(mesh_server *server, const char *method, const cha
                                .headers = headers,
                                .header_count = 3,
                                .keep_alive = keep_alive };
-    mesh_exchange *exchange = mesh__exchange_new(server, NULL, &head);
+    struct peer *peer = mesh__peer_new(&server->mem, "127.0.0.1:1", secure, 0, secure ? "spiffe://shop/order" : "");
+    ck_assert_ptr_nonnull(peer);
+    mesh_exchange *exchange = mesh__exchange_new(server, NULL, peer, &head);
     ck_assert_ptr_nonnull(exchange);
-    memset(name, '#', sizeof(name)); /* it has copies */
+    mesh__peer_unref(&server->mem, peer); /* it has a reference of its own */
+    memset(name, '#', sizeof(name));      /* it has copies */
     memset(value, '#', sizeof(value));
     return exchange;
 }
+
+static mesh_exchange *receive(mesh_server *server, const char *method, const char *path, bool keep_alive)
+{
+    return receive_from(server, false, method, path, keep_alive);
+}
+
+START_TEST(test_peer)
+{
+    mesh_server *server = new_server(NULL);
+    mesh_exchange *exchange = receive_from(server, _i, "GET", "/", true);
+    ck_assert_str_eq(mesh_exchange_peer_id(exchange), _i ? "spiffe://shop/order" : "");
+    ck_assert_str_eq(mesh_exchange_peer_address(exchange), "127.0.0.1:1");
+    ck_assert_int_eq(mesh_exchange_is_secure(exchange), _i);
+    ck_assert(!mesh__exchange_is_outdated(exchange));
+    server->epoch = 1; /* another identity: a connection that was met with none is not concerned */
+    ck_assert_int_eq(mesh__exchange_is_outdated(exchange), _i);
+    mesh__reply_own(exchange, 200, MESH_OK, "");
+    ck_assert_int_eq(strstr(mesh__buf_text(&exchange->reply), "connection: close\r\n") != NULL, _i);
+    mesh__exchange_free(exchange);
+    free_server(server);
+}
+END_TEST
 
 START_TEST(test_copies)
 {
@@ -203,6 +229,7 @@ int main(void)
     TCase *tcase = tcase_create("all");
     suite_add_tcase(suite, tcase);
     tcase_add_test(tcase, test_copies);
+    tcase_add_loop_test(tcase, test_peer, 0, 2);
     tcase_add_test(tcase, test_span);
     tcase_add_loop_test(tcase, test_replies, 0, sizeof(rows) / sizeof(rows[0]));
     tcase_add_test(tcase, test_older_reply);
