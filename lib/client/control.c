@@ -40,7 +40,8 @@ struct control {
     struct config *dns_config; /* a reference: whose "dns" holds */
     struct list entries;
     struct identity_source *identity;
-    struct config *identity_config; /* a reference: whose "identity" is watched */
+    struct config *identity_config;   /* a reference: whose "identity" is watched */
+    struct loop_timer identity_again; /* set while what the files say could not be published */
     mesh_nanos next_visit;
     _Atomic int64_t wake_at; /* when the thread looks at the shards by itself */
     _Atomic bool changed, connections;
@@ -184,17 +185,23 @@ static bool take_dns(struct control *control, struct config *config)
     return true;
 }
 
+static void reconcile_if_changed(struct control *control);
+
 static void on_identity(void *user, struct tls_identity *identity)
 {
     struct control *control = user;
     struct mesh_client *client = control->client;
     mesh_error *error = NULL;
-    if (mesh__snapshot_set_identity(client, identity, &error) == MESH_OK) {
+    mesh_status status = mesh__snapshot_set_identity(client, control->identity_config, identity, &error);
+    if (status == MESH_OK) {
         const char *id = mesh__tls_identity_id(identity);
         mesh__outbox_log(client->outbox, MESH_LOG_INFO, "identity: a new one is in force%s%s", id[0] ? ": " : "", id);
-    } else {
+    } else if (status != MESH_CANCELLED) {
+        struct loop *loop = control->loop;
         mesh__outbox_log(client->outbox, MESH_LOG_ERROR, "identity: %s; the one in force stays",
                          error ? error->text : "memory ran out");
+        if (status == MESH_NO_MEMORY)
+            (void)mesh__loop_timer_set(loop, &control->identity_again, mesh__nanos_add(loop->now, VISIT_PERIOD));
     }
     if (error)
         mesh__error_release(error);
@@ -209,10 +216,20 @@ static void on_identity_log(void *user, int32_t level, const char *line)
 
 static void forget_identity(struct control *control)
 {
+    mesh__loop_timer_cancel(control->loop, &control->identity_again);
     mesh__identity_unwatch(control->identity);
     mesh__config_unref(control->identity_config);
     control->identity = NULL;
     control->identity_config = NULL;
+}
+
+/* A source tells only what is new to it: one that starts afresh tells again. */
+static void on_identity_again(struct loop_timer *timer)
+{
+    struct control *control = CONTAINER_OF(timer, struct control, identity_again);
+    forget_identity(control);
+    atomic_store(&control->changed, true);
+    reconcile_if_changed(control);
 }
 
 /* Watches the files that the config in force names. */
@@ -377,6 +394,7 @@ struct control *mesh__control_new(struct mesh_client *client, int *error)
     if (control == NULL)
         return NULL;
     control->client = client;
+    control->identity_again.fire = on_identity_again;
     mesh__list_init(&control->entries);
     atomic_init(&control->wake_at, NANOS_NEVER);
     bool owned = client->options.mode == MESH_OWNED;

@@ -340,14 +340,18 @@ mesh_status mesh__snapshot_update(struct mesh_client *client, const char *name, 
     return result;
 }
 
-mesh_status mesh__snapshot_set_identity(struct mesh_client *client, struct tls_identity *identity, mesh_error **error)
+mesh_status mesh__snapshot_set_identity(struct mesh_client *client, const struct config *config,
+                                        struct tls_identity *identity, mesh_error **error)
 {
     struct snapshot *snapshot;
+    mesh_status status = MESH_CANCELLED;
     pthread_mutex_lock(&client->publish);
     struct snapshot *old = client->snapshot;
-    mesh_status status = mesh__snapshot_build(client, old->config, identity, old, &snapshot, error);
-    if (status == MESH_OK)
-        mesh__snapshot_publish(client, snapshot);
+    if (old->config == config) {
+        status = mesh__snapshot_build(client, old->config, identity, old, &snapshot, error);
+        if (status == MESH_OK)
+            mesh__snapshot_publish(client, snapshot);
+    }
     pthread_mutex_unlock(&client->publish);
     return status;
 }

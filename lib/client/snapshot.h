@@ -25,8 +25,10 @@ void mesh__snapshot_publish(struct mesh_client *, struct snapshot *);
 mesh_status mesh__snapshot_update(struct mesh_client *, const char *service, mesh_status status,
                                   const struct endpoint_config *endpoints, uint32_t count, const char *detail);
 
-/* Publishes the services with another identity. Any thread; locks client->publish. On failure the old one stays. */
-mesh_status mesh__snapshot_set_identity(struct mesh_client *, struct tls_identity *, mesh_error **error);
+/* Publishes the services with another identity, which was read as `config` says; MESH_CANCELLED when that is not in
+ * force any more. Any thread; locks client->publish. On failure the old one stays. */
+mesh_status mesh__snapshot_set_identity(struct mesh_client *, const struct config *config, struct tls_identity *,
+                                        mesh_error **error);
 
 /* The current snapshot, with a reference. Any thread. */
 struct snapshot *mesh__snapshot_get(struct mesh_client *);

@@ -28,10 +28,11 @@ struct identity_source {
     struct tls_identity *in_force; /* a reference */
     struct loop_timer timer;
     struct watch watch;
-    int inotify_fd;  /* -1: there is none */
-    bool changed;    /* the content read last is not in force, and nobody was told yet */
-    bool complained; /* about the files as they are */
-    int32_t told;    /* the level of the last line about expiry; 0: none */
+    int inotify_fd; /* -1: there is none */
+    bool unsettled; /* what was read last is wrong, and is read once more before anybody is told */
+    bool *gone;     /* while a callback is under way: set when it ends the source */
+    int32_t told;   /* the level of the last line about expiry; 0: none */
+    char complaint[IDENTITY_WORDS_MAX]; /* what was told to be wrong; "": nothing is */
 };
 
 static size_t file_count(const struct identity_config *config)
@@ -164,16 +165,27 @@ static void watch_folders(struct identity_source *source)
     }
 }
 
-static void tell_expiry(struct identity_source *source, int64_t unix_ns)
+/* False when the callback ended the source. */
+static bool tell(struct identity_source *source, int32_t level, const char *line)
+{
+    bool gone = false;
+    source->gone = &gone;
+    source->events.log(source->user, level, line);
+    if (!gone)
+        source->gone = NULL;
+    return !gone;
+}
+
+/* False when a callback ended the source. */
+static bool tell_expiry(struct identity_source *source, int64_t unix_ns)
 {
     int64_t end = mesh__tls_identity_not_after(source->in_force);
-    if (end == 0)
-        return;
-    int32_t level = unix_ns >= end                                   ? MESH_LOG_ERROR
+    int32_t level = end == 0                                         ? 0
+                    : unix_ns >= end                                 ? MESH_LOG_ERROR
                     : end - unix_ns < source->config->expiry_warning ? MESH_LOG_WARN
                                                                      : 0;
     if (level == source->told || level == 0)
-        return;
+        return true;
     source->told = level;
     char when[32] = "", line[IDENTITY_WORDS_MAX];
     time_t seconds = (time_t)(end / NANOS_S);
@@ -182,39 +194,46 @@ static void tell_expiry(struct identity_source *source, int64_t unix_ns)
         (void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &parts);
     (void)snprintf(line, sizeof(line), "identity: %s: the certificate %s at %s", source->config->certificate,
                    level == MESH_LOG_ERROR ? "expired" : "expires", when);
-    source->events.log(source->user, level, line);
+    return tell(source, level, line);
 }
 
-/* The files are right: they come into force unless they say what is in force already. */
-static void take(struct identity_source *source, struct tls_identity *identity)
+/* The files are right: they come into force unless they say what is in force already. Takes the reference; false when
+ * the callback ended the source. */
+static bool take(struct identity_source *source, struct tls_identity *identity)
 {
-    source->changed = source->complained = false;
+    source->unsettled = false;
+    source->complaint[0] = '\0';
     if (mesh__tls_identity_same(identity, source->in_force)) {
         mesh__tls_identity_unref(identity);
-        return;
+        return true;
     }
+    bool gone = false;
     mesh__tls_identity_unref(source->in_force);
     source->in_force = identity;
     source->told = 0;
-    mesh__tls_identity_ref(identity); /* the callback may end the source */
+    source->gone = &gone;
+    mesh__tls_identity_ref(identity);
     source->events.update(source->user, identity);
     mesh__tls_identity_unref(identity);
+    if (!gone)
+        source->gone = NULL;
+    return !gone;
 }
 
-/* What is wrong is read once more before anybody is told, and told once. */
-static void complain(struct identity_source *source, const char *words)
+/* What is wrong is told once it was read twice, and once. False when the callback ended the source. */
+static bool complain(struct identity_source *source, const char *words)
 {
-    if (source->complained)
-        return;
-    if (!source->changed) {
-        source->changed = true;
-        return;
+    if (strcmp(source->complaint, words) == 0) {
+        source->unsettled = false;
+        return true;
     }
-    source->changed = false;
-    source->complained = true;
+    source->unsettled = !source->unsettled;
+    if (source->unsettled)
+        return true;
     char line[IDENTITY_WORDS_MAX + 80];
+    (void)snprintf(source->complaint, sizeof(source->complaint), "%s", words);
     (void)snprintf(line, sizeof(line), "identity: %s; the one in force stays", words);
-    source->events.log(source->user, MESH_LOG_ERROR, line);
+    return tell(source, MESH_LOG_ERROR, line);
 }
 
 static void time_to_look(struct loop_timer *timer)
@@ -227,24 +246,28 @@ static void time_to_look(struct loop_timer *timer)
     watch_folders(source); /* before the look: no change goes unseen in between */
     int64_t unix_ns = world->unix_now(world);
     mesh_status status = mesh__identity_load(loop->mem, source->config, unix_ns, &identity, words);
-    if (status != MESH_OK)
-        complain(source, words[0] ? words : mesh_status_text(status));
-    tell_expiry(source, unix_ns);
     /* Its place in the heap is kept: setting it again takes no memory. */
-    (void)mesh__loop_timer_set(loop, timer, mesh__nanos_add(loop->now, source->changed ? SETTLE : LOOK_EVERY));
-    if (status == MESH_OK)
-        take(source, identity);
+    (void)mesh__loop_timer_set(loop, timer, mesh__nanos_add(loop->now, LOOK_EVERY));
+    bool stays =
+        status == MESH_OK ? take(source, identity) : complain(source, words[0] ? words : mesh_status_text(status));
+    if (stays && source->unsettled)
+        (void)mesh__loop_timer_set(loop, timer, mesh__nanos_add(loop->now, SETTLE));
+    if (stays)
+        (void)tell_expiry(source, unix_ns);
 }
 
-/* Something in a folder has changed; what belongs together is given a moment to arrive. */
+/* Something in a folder has changed; what belongs together is given a moment to arrive, though not for ever: a folder
+ * that changes all the time is looked at all the same. */
 static void folder_changed(struct watch *watch, uint32_t events)
 {
     struct identity_source *source = CONTAINER_OF(watch, struct identity_source, watch);
+    struct loop *loop = source->loop;
     (void)events;
-    while (read(source->inotify_fd, source->loop->scratch, LOOP_SCRATCH_SIZE) > 0)
+    while (read(source->inotify_fd, loop->scratch, LOOP_SCRATCH_SIZE) > 0)
         continue;
-    source->complained = source->changed = false;
-    (void)mesh__loop_timer_set(source->loop, &source->timer, mesh__nanos_add(source->loop->now, SETTLE));
+    mesh_nanos due = mesh__nanos_add(loop->now, SETTLE);
+    if (source->timer.timer.due > due)
+        (void)mesh__loop_timer_set(loop, &source->timer, due);
 }
 
 struct identity_source *mesh__identity_watch(struct loop *loop, const struct identity_config *config,
@@ -277,6 +300,8 @@ void mesh__identity_unwatch(struct identity_source *source)
 {
     if (source == NULL)
         return;
+    if (source->gone)
+        *source->gone = true;
     struct loop *loop = source->loop;
     mesh__loop_timer_cancel(loop, &source->timer);
     if (source->inotify_fd >= 0) {

@@ -238,6 +238,19 @@ static const char *forbidden(const struct channel *channel, const struct tls_rep
     return space;
 }
 
+bool mesh__channel_allowed(struct channel *channel)
+{
+    char words[SPIFFE_ID_MAX + 128];
+    const struct pool_group *group = channel->pool->group;
+    if (channel->judged == group->secured)
+        return true;
+    mesh_nanos took;
+    if (forbidden(channel, mesh__channel_tls(channel, &took), words, sizeof(words)))
+        return false;
+    channel->judged = group->secured;
+    return true;
+}
+
 /* The stream is up: may this connection be used? */
 static void connected(struct channel *channel)
 {
@@ -249,6 +262,7 @@ static void connected(struct channel *channel)
         mesh__pool_dial_failed(channel, MESH_DENIED, why, 0);
         return;
     }
+    channel->judged = channel->pool->group->secured;
     mesh__stream_arm(channel->stream, LOOP_READ);
     mesh__pool_dialed(channel);
 }

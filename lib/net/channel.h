@@ -72,12 +72,16 @@ struct channel {
     int write_error;       /* errno of a failed write; nothing more is written */
     uint32_t exchanges;    /* begun */
     struct tls_spec *spec; /* the stream's, which holds it; NULL: plain text */
+    uint64_t judged;       /* the group's `secured` when its policy let this channel talk to the peer */
     mesh_nanos opened_at, idle_since, idle_limit;
     uint64_t idle_turn;
 };
 
 /* What hands were shaken on, and how long that took; NULL for plain text. */
 const struct tls_report *mesh__channel_tls(const struct channel *, mesh_nanos *took);
+
+/* Whether the policy in force lets this side talk to the peer: judged once for each policy. Once dialled. */
+bool mesh__channel_allowed(struct channel *);
 
 /* Begins to dial. 0 or a negative errno; then nothing remains. */
 int mesh__channel_dial(struct pool *, const struct address *, mesh_nanos timeout, struct channel **out);

@@ -35,12 +35,19 @@ static void send_back(struct handshake_job *job)
     mesh__loop_send(job->loop, &job->mail);
 }
 
-/* The oldest job; NULL at the end. Sweeping while idle gives back what was parsed for specs that have gone. */
-static struct handshake_job *take(struct handshaker *handshaker, struct tls_bench *bench)
+/* Whether a thread would have to wait for a job. */
+static bool is_idle(struct handshaker *handshaker)
 {
     pthread_mutex_lock(&handshaker->lock);
-    if (mesh__list_empty(&handshaker->jobs) && !handshaker->stopping)
-        mesh__tls_bench_sweep(bench);
+    bool idle = mesh__list_empty(&handshaker->jobs) && !handshaker->stopping;
+    pthread_mutex_unlock(&handshaker->lock);
+    return idle;
+}
+
+/* The oldest job; NULL at the end. */
+static struct handshake_job *take(struct handshaker *handshaker)
+{
+    pthread_mutex_lock(&handshaker->lock);
     while (mesh__list_empty(&handshaker->jobs) && !handshaker->stopping)
         pthread_cond_wait(&handshaker->changed, &handshaker->lock);
     struct list *node = handshaker->stopping ? NULL : mesh__list_pop(&handshaker->jobs);
@@ -53,11 +60,13 @@ static void *run(void *argument)
     struct handshaker *handshaker = argument;
     struct tls_bench *bench = mesh__tls_bench_new(&handshaker->mem);
     struct handshake_job *job;
-    while ((job = take(handshaker, bench)) != NULL) {
+    while ((job = take(handshaker)) != NULL) {
         if (bench == NULL)
             bench = mesh__tls_bench_new(&handshaker->mem);
         job->work(job, bench);
         send_back(job);
+        if (bench && is_idle(handshaker))
+            mesh__tls_bench_sweep(bench);
     }
     mesh__tls_bench_free(bench);
     return NULL;
@@ -132,8 +141,10 @@ static void on_mail(struct loop_mail *mail)
 static void on_task(struct loop_task *task)
 {
     struct handshake_job *job = CONTAINER_OF(task, struct handshake_job, task);
-    job->work(job, job->desk->bench);
+    struct tls_desk *desk = job->desk; /* the job may be gone when it is back */
+    job->work(job, desk->bench);
     job->back(job);
+    mesh__tls_bench_sweep(desk->bench);
 }
 
 bool mesh__tls_desk_post(struct tls_desk *desk, struct handshake_job *job)

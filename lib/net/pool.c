@@ -148,13 +148,14 @@ void mesh__pool_group_feed(struct pool_group *group)
 }
 
 /* May this channel carry one more exchange? */
-static bool is_good(const struct channel *channel)
+static bool is_good(struct channel *channel)
 {
     const struct pool_policy *policy = &channel->pool->group->policy;
     mesh_nanos now = channel->pool->group->loop->now;
     return !channel->pool->retired && channel->spec == channel->pool->group->security.spec &&
            (policy->max_exchanges == 0 || channel->exchanges < policy->max_exchanges) &&
-           (policy->max_age == 0 || mesh__nanos_sub(now, channel->opened_at) < policy->max_age);
+           (policy->max_age == 0 || mesh__nanos_sub(now, channel->opened_at) < policy->max_age) &&
+           mesh__channel_allowed(channel);
 }
 
 /* The idle channel used last that is still good; the others met on the way are closed. */
@@ -253,17 +254,35 @@ static void offer(struct channel *channel)
     mesh__pool_group_feed(pool->group);
 }
 
+/* Another dial for whoever waits beyond the dials that are under way: it is starved until the place is free. */
+static void dial_again(struct pool *pool)
+{
+    uint32_t dials = pool->dialing;
+    for (struct list *node = pool->waiting.next; node != &pool->waiting; node = node->next) {
+        struct exchange *exchange = CONTAINER_OF(node, struct exchange, waiting);
+        if (mesh__list_linked(&exchange->starved) || dials-- > 0)
+            continue;
+        mesh__list_push_front(&pool->group->starved, &exchange->starved);
+        return;
+    }
+}
+
 void mesh__pool_dialed(struct channel *channel)
 {
     struct pool *pool = channel->pool;
     pool->dialing--;
     COUNTER_ADD(pool->counters->connects, 1);
     channel->state = CHANNEL_IDLE;
-    /* Also of a retired pool: who waited for this connection came before. */
-    if (is_good(channel) || first_waiting(pool))
-        offer(channel);
-    else
+    if (channel->spec != pool->group->security.spec) {
+        /* Hands were shaken under what is not in force any more. */
+        dial_again(pool);
         mesh__channel_close(channel);
+    } else if (is_good(channel) || first_waiting(pool)) {
+        /* Also of a retired pool: who waited for this connection came before. */
+        offer(channel);
+    } else {
+        mesh__channel_close(channel);
+    }
 }
 
 void mesh__pool_dial_failed(struct channel *channel, mesh_status status, const char *reason, int error_number)
@@ -300,6 +319,7 @@ void mesh__pool_group_secure(struct pool_group *group, const struct pool_securit
     if (security->spec)
         mesh__tls_spec_ref(security->spec);
     group->security = *security;
+    group->secured++;
     for (struct list *node = group->pools.next; old != security->spec && node != &group->pools; node = node->next)
         close_all(&CONTAINER_OF(node, struct pool, link)->idle);
     mesh__tls_spec_unref(old);

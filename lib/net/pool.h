@@ -48,6 +48,7 @@ struct pool_group {
     struct loop *loop;
     struct tls_desk *desk;         /* NULL: never secured */
     struct pool_security security; /* the spec is a reference */
+    uint64_t secured;              /* how often it was set */
     const struct pool_hooks *hooks;
     void *user;
     struct pool_policy policy;
@@ -71,7 +72,8 @@ struct pool {
 void mesh__pool_group_init(struct pool_group *, struct loop *, const struct pool_hooks *, void *user,
                            const struct pool_policy *);
 
-/* From now on connections are dialled so; those that were dialled otherwise carry no further exchange. */
+/* From now on connections are dialled so; those that were dialled otherwise, or whose peer the policy forbids now,
+ * carry no further exchange. */
 void mesh__pool_group_secure(struct pool_group *, const struct pool_security *);
 
 /* Gives back what the group holds, when its pools have gone. */

@@ -44,17 +44,19 @@ bool mesh__file_stamp_equal(const struct file_stamp *a, const struct file_stamp 
 static int read_to_end(int fd, struct buf *out)
 {
     char chunk[CHUNK];
-    for (;;) {
+    int error = 0;
+    for (bool more = true; more;) {
         ssize_t got = read(fd, chunk, sizeof(chunk));
-        if (got == 0)
-            return 0;
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (!mesh__buf_append(out, chunk, (size_t)got))
-            return out->no_memory ? -ENOMEM : -EFBIG;
+        more = got > 0 || (got < 0 && errno == EINTR);
+        if (got < 0 && errno != EINTR)
+            error = -errno;
+        if (got > 0 && !mesh__buf_append(out, chunk, (size_t)got)) {
+            error = out->no_memory ? -ENOMEM : -EFBIG;
+            more = false;
+        }
     }
+    explicit_bzero(chunk, sizeof(chunk)); /* it may have been a key */
+    return error;
 }
 
 int mesh__file_read(const char *path, struct buf *out, struct file_stamp *stamp)

@@ -178,11 +178,13 @@ static void refuse(struct tls_stream *self)
     break_off(self, error, report->status == MESH_OK ? MESH_TLS_PROTOCOL : report->status, report->words);
 }
 
-/* Sends what the last step wrote. 0, -EAGAIN, or another negative errno. */
+/* Sends what the last step wrote. 0, -EAGAIN, or another negative errno, after which there is nothing to send. */
 static int send_out(struct tls_stream *self)
 {
     while (self->out.size > 0) {
         ssize_t put = write_below(self, self->out.data, self->out.size);
+        if (put < 0 && put != -EAGAIN)
+            mesh__buf_clear(&self->out);
         if (put < 0)
             return (int)put;
         mesh__buf_consume(&self->out, (size_t)put);
@@ -220,17 +222,22 @@ static void back(struct handshake_job *job)
         go_on(self);
 }
 
-/* Takes in what is there, up to a piece. False when there was nothing. */
+/* Takes in a piece of what is there, and what has left the socket already. False when there was nothing. */
 static bool fill(struct tls_stream *self)
 {
     char bytes[READ_AT_ONCE];
-    ssize_t got = self->below->ops->read(self->below, bytes, sizeof(bytes));
-    if (got == -EAGAIN)
-        return false;
-    if (got > 0 && !mesh__buf_append(&self->in, bytes, (size_t)got))
-        got = self->in.no_memory ? -ENOMEM : -EMSGSIZE;
-    if (got <= 0)
-        self->in_error = got == 0 ? 1 : (int)got;
+    struct stream *below = self->below;
+    bool any = false;
+    do {
+        ssize_t got = below->ops->read(below, bytes, sizeof(bytes));
+        if (got == -EAGAIN)
+            return any;
+        if (got > 0 && !mesh__buf_append(&self->in, bytes, (size_t)got))
+            got = self->in.no_memory ? -ENOMEM : -EMSGSIZE;
+        if (got <= 0)
+            self->in_error = got == 0 ? 1 : (int)got;
+        any = true;
+    } while (self->in_error == 0 && below->ops->has_buffered_input(below));
     return true;
 }
 
