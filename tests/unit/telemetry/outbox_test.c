@@ -47,6 +47,89 @@ static void on_span(const mesh_span *span, void *user)
     (void)snprintf(heard->path, sizeof(heard->path), "%s", span->path);
 }
 
+struct audited {
+    int count;
+    uint64_t dropped;
+    mesh_audit last;
+    char texts[6][260];
+};
+
+static void on_audit(const mesh_audit *audit, void *user)
+{
+    struct audited *audited = user;
+    const char *const texts[] = { audit->name,         audit->rule,   audit->peer_id,
+                                  audit->peer_address, audit->method, audit->path };
+    audited->count++;
+    audited->dropped += audit->dropped;
+    audited->last = *audit;
+    for (size_t i = 0; i < 6; i++)
+        (void)snprintf(audited->texts[i], sizeof(audited->texts[i]), "%s", texts[i]);
+}
+
+static struct outbox *open_audits(struct audited *audited)
+{
+    mesh_options options = MESH_OPTIONS_INIT;
+    options.on_audit = on_audit;
+    options.user = audited;
+    memset(audited, 0, sizeof(*audited));
+    struct outbox *outbox = mesh__outbox_new(&mesh__mem_system, &options, NULL, NULL);
+    ck_assert_ptr_nonnull(outbox);
+    return outbox;
+}
+
+START_TEST(test_audit_arrives_whole)
+{
+    struct audited audited;
+    struct outbox *outbox = open_audits(&audited);
+    struct audit_record audit = { .kind = MESH_AUDIT_REQUEST,
+                                  .would_deny = true,
+                                  .unix_ns = 7,
+                                  .name = "payment",
+                                  .rule = "no",
+                                  .peer_id = "spiffe://shop/order",
+                                  .peer_address = "127.0.0.1:1",
+                                  .method = "GET",
+                                  .path = "/charge" };
+    ck_assert(mesh__outbox_wants_audits(outbox));
+    ck_assert(!mesh__outbox_wants_spans(outbox) && !mesh__outbox_wants_log(outbox, MESH_LOG_ERROR));
+    mesh__outbox_audit(outbox, &audit);
+    memset(&audit, 'x', sizeof(audit)); /* it was copied */
+    ck_assert_int_eq(audited.count, 0);
+    mesh__outbox_drain(outbox);
+    ck_assert_int_eq(audited.count, 1);
+    ck_assert_uint_eq(audited.last.size, sizeof(mesh_audit));
+    ck_assert_int_eq(audited.last.kind, MESH_AUDIT_REQUEST);
+    ck_assert(audited.last.allowed == 0 && audited.last.would_deny == 1);
+    ck_assert_int_eq(audited.last.unix_ns, 7);
+    ck_assert_uint_eq(audited.last.dropped, 0);
+    static const char *const expected[] = { "payment", "no", "spiffe://shop/order", "127.0.0.1:1", "GET", "/charge" };
+    for (size_t i = 0; i < 6; i++)
+        ck_assert_str_eq(audited.texts[i], expected[i]);
+    mesh__outbox_free(outbox);
+}
+END_TEST
+
+/* The decision that comes next says how many are missing before it. */
+START_TEST(test_dropped_audits_are_told)
+{
+    struct audited audited;
+    struct outbox *outbox = open_audits(&audited);
+    const struct audit_record audit = { .kind = MESH_AUDIT_REQUEST };
+    int put = 0;
+    for (; mesh__outbox_dropped(outbox) < 5; put++)
+        mesh__outbox_audit(outbox, &audit);
+    mesh__outbox_drain(outbox);
+    ck_assert_int_eq(audited.count, put - 5);
+    ck_assert_uint_eq(audited.dropped, 0);
+    for (int i = 0; i < 2; i++) {
+        mesh__outbox_audit(outbox, &audit);
+        mesh__outbox_drain(outbox);
+        ck_assert_uint_eq(audited.last.dropped, i == 0 ? 5 : 0);
+    }
+    mesh__outbox_free(outbox);
+}
+END_TEST
+
 static void on_wake(void *user, bool urgent)
 {
     struct heard *heard = user;
@@ -70,8 +153,9 @@ START_TEST(test_nobody_listens)
 {
     struct heard heard = { 0 };
     struct outbox *outbox = mesh__outbox_new(&mesh__mem_system, NULL, on_wake, &heard);
-    ck_assert(!mesh__outbox_wants_spans(outbox));
+    ck_assert(!mesh__outbox_wants_spans(outbox) && !mesh__outbox_wants_audits(outbox));
     ck_assert(!mesh__outbox_wants_log(outbox, MESH_LOG_ERROR));
+    mesh__outbox_audit(outbox, &(struct audit_record){ .kind = MESH_AUDIT_REQUEST });
     struct span_record span = { 0 };
     mesh__outbox_span(outbox, &span);
     mesh__outbox_log(outbox, MESH_LOG_ERROR, "x");
@@ -303,6 +387,8 @@ int main(void)
     tcase_add_test(tcase, test_nobody_listens);
     tcase_add_test(tcase, test_levels);
     tcase_add_test(tcase, test_span_arrives_whole);
+    tcase_add_test(tcase, test_audit_arrives_whole);
+    tcase_add_test(tcase, test_dropped_audits_are_told);
     tcase_add_test(tcase, test_line_is_cut);
     tcase_add_test(tcase, test_wakes_and_overflow);
     tcase_add_test(tcase, test_a_callback_that_logs);
