@@ -3,6 +3,7 @@
 /* label: threaded */
 #include "api/server_papers.h"
 #include "api/server_peer.h"
+#include "api/server_scarce.h"
 
 #include <check.h>
 #include <stdatomic.h>
@@ -377,46 +378,13 @@ END_TEST
 
 /* ---- memory ---- */
 
-struct scarce {
-    atomic_long live, left; /* allocations that still succeed; below 0: all do */
-};
-
-static bool may_allocate(struct scarce *scarce)
-{
-    long left = scarce->left;
-    while (left > 0 && !atomic_compare_exchange_weak(&scarce->left, &left, left - 1))
-        continue;
-    return left != 0;
-}
-
-static void *scarce_allocate(size_t bytes, void *user)
-{
-    struct scarce *scarce = user;
-    void *block = may_allocate(scarce) ? malloc(bytes) : NULL;
-    scarce->live += block != NULL;
-    return block;
-}
-
-static void *scarce_resize(void *block, size_t old_bytes, size_t bytes, void *user)
-{
-    (void)old_bytes;
-    return may_allocate(user) ? realloc(block, bytes) : NULL;
-}
-
-static void scarce_release(void *block, void *user)
-{
-    struct scarce *scarce = user;
-    scarce->live--;
-    free(block);
-}
-
 /* Whatever is missing, nobody who is denied gets through. */
 START_TEST(test_memory_runs_out)
 {
-    struct scarce scarce = { 0, -1 };
-    mesh_allocator allocator = { sizeof(allocator), 0, scarce_allocate, scarce_resize, scarce_release, &scarce };
+    struct scarce scarce;
+    scarce_init(&scarce);
     mesh_options options = MESH_OPTIONS_INIT;
-    options.allocator = &allocator;
+    options.allocator = &scarce.allocator;
     atomic_int handled = 0;
     mesh_server *server = open_server(
         "{\"authorize\": " RULES(DENY("joined", "\"headers\": {\"x-a\": \"1,2\"}, \"paths\": [\"/x*\"]")) "}", &options,
