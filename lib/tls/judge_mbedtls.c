@@ -347,6 +347,8 @@ int mesh__tls_judge_step(void *user, mbedtls_x509_crt *certificate, int depth, u
     verdict->status = judge(&look, &own);
     if (verdict->status == MESH_OK)
         note_leaf(connection, certificate, look.chain);
+    else
+        mesh__tls_before_refusal(&connection->ssl);
     *flags = flag_of(verdict->status);
     return 0;
 }

@@ -109,6 +109,28 @@ bool mesh__tls_key_fits(mbedtls_x509_crt *certificate, mbedtls_pk_context *key)
     return mbedtls_pk_check_pair(&certificate->pk, key, mesh__tls_random, NULL) == 0;
 }
 
+/* Behind its Finished a server of TLS 1.3 writes with the application's keys (RFC 8446, section 2): mbedTLS takes them
+ * up only at the end of the handshake, so that clients could not read an alert about their certificate. */
+void mesh__tls_flight_sent(mbedtls_ssl_context *ssl)
+{
+    if (ssl->conf->endpoint != MBEDTLS_SSL_IS_SERVER || ssl->tls_version != MBEDTLS_SSL_VERSION_TLS1_3 ||
+        ssl->transform_application == NULL || ssl->transform_out == ssl->transform_application || ssl->out_left > 0)
+        return;
+    ssl->transform_out = ssl->transform_application;
+    memset(ssl->cur_out_ctr, 0, sizeof(ssl->cur_out_ctr));
+}
+
+/* A client of TLS 1.3 that refuses the server's certificate says so with the handshake's keys, with which it reads
+ * already: mbedTLS would write in the clear, and its own servers could not read that. */
+void mesh__tls_before_refusal(mbedtls_ssl_context *ssl)
+{
+    if (ssl->conf->endpoint != MBEDTLS_SSL_IS_CLIENT || ssl->tls_version != MBEDTLS_SSL_VERSION_TLS1_3 ||
+        ssl->transform_out != NULL || ssl->transform_in == NULL)
+        return;
+    ssl->transform_out = ssl->transform_in;
+    memset(ssl->cur_out_ctr, 0, sizeof(ssl->cur_out_ctr));
+}
+
 #else
 
 static const mbedtls_ecp_group_id groups[] = { MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP256R1,
@@ -136,6 +158,16 @@ int mesh__tls_read_key(mbedtls_pk_context *key, struct view pem)
 bool mesh__tls_key_fits(mbedtls_x509_crt *certificate, mbedtls_pk_context *key)
 {
     return mbedtls_pk_check_pair(&certificate->pk, key) == 0;
+}
+
+void mesh__tls_flight_sent(mbedtls_ssl_context *ssl)
+{
+    (void)ssl;
+}
+
+void mesh__tls_before_refusal(mbedtls_ssl_context *ssl)
+{
+    (void)ssl;
 }
 
 #endif

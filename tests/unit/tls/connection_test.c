@@ -446,7 +446,8 @@ static size_t heap_used(void)
     return info.uordblks + info.hblkhd;
 }
 
-/* At most 40 KiB for an idle side of a mutual connection whose chains have two certificates. */
+/* At most 40 KiB for an idle side of a mutual connection whose chains have two certificates; in TLS 1.3 mbedTLS keeps
+ * 5.5 KiB of the handshake for tickets to come. */
 START_TEST(an_idle_connection_is_small)
 {
     enum { PAIRS = 16 };
@@ -465,7 +466,7 @@ START_TEST(an_idle_connection_is_small)
     }
     size_t each = (heap_used() - before) / PAIRS / 2;
     fprintf(stderr, "heap of an idle side: %zu bytes\n", each);
-    ck_assert_uint_lt(each, 40 * 1024);
+    ck_assert_uint_lt(each, (strstr(mesh__tls_backend(), " 2.") ? 40 : 44) * 1024);
     ck_assert_uint_gt(each, 1024); /* it was measured */
     for (int i = 0; i < PAIRS; i++)
         pair_fini(&pairs[i]);
