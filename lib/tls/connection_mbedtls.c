@@ -188,10 +188,8 @@ enum tls_want mesh__tls_handshake(struct tls_connection *connection, int64_t uni
     connection->setup->current = NULL;
     if (error == 0)
         return finish(connection);
-    if (error == MBEDTLS_ERR_SSL_WANT_READ) {
-        mesh__tls_flight_sent(&connection->ssl);
+    if (error == MBEDTLS_ERR_SSL_WANT_READ)
         return TLS_WANTS_READ;
-    }
     if (error == MBEDTLS_ERR_SSL_WANT_WRITE)
         return TLS_WANTS_WRITE;
     if (error == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE && !connection->wrote) /* in TLS 1.2 mbedTLS sends no alert */

@@ -66,7 +66,7 @@ bool mesh__tls_backend_ready(void); /* false: what it needs before its first use
 void mesh__tls_allow_algorithms(mbedtls_ssl_config *);
 bool mesh__tls_is_memory_error(int error);
 
-/* Called when a handshake waits for input: all that was written has left mbedTLS. */
+/* Called when a handshake asks for input: all that was written has left mbedTLS. */
 void mesh__tls_flight_sent(mbedtls_ssl_context *);
 
 /* Called before mbedTLS sends the alert that refuses the peer's certificate. */

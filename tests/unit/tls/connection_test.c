@@ -301,6 +301,33 @@ START_TEST(large_writes_wait_at_every_point)
 }
 END_TEST
 
+/* A record that is held back keeps its length, whatever more is given when it goes on. */
+START_TEST(a_held_record_keeps_its_length)
+{
+    for (size_t i = 0; i < 60; i++)
+        large[i] = (unsigned char)(i + 1);
+    for (size_t capacity = 1; capacity < 26; capacity++) {
+        struct pair pair;
+        size_t wrote = 0, got = 0;
+        open_pair(&pair, specs[0], specs[1], NULL);
+        pair.up.capacity = capacity;
+        ck_assert_int_eq(put(&pair, TLS_CLIENT, large, 5), -EAGAIN);
+        for (int i = 0; i < 2000 && got < 60; i++) {
+            ssize_t result = wrote < 60 ? put(&pair, TLS_CLIENT, large + wrote, 60 - wrote) : -EAGAIN;
+            ck_assert(result > 0 || result == -EAGAIN);
+            wrote += result > 0 ? (size_t)result : 0;
+            result = mesh__tls_read(pair.sides[TLS_SERVER], received + got, 100);
+            ck_assert(result > 0 || result == -EAGAIN);
+            got += result > 0 ? (size_t)result : 0;
+        }
+        ck_assert_uint_eq(wrote, 60);
+        ck_assert_uint_eq(got, 60);
+        ck_assert(memcmp(large, received, 60) == 0);
+        pair_fini(&pair);
+    }
+}
+END_TEST
+
 /* Head and body leave in one record as long as it holds them, and a record takes at most two reads below. */
 START_TEST(small_pieces_share_a_record)
 {
@@ -506,6 +533,7 @@ int main(void)
     tcase_add_test(tc, sessions_of_simple_tls_are_resumed);
     tcase_add_test(tc, resumption_can_be_off);
     tcase_add_test(tc, large_writes_wait_at_every_point);
+    tcase_add_test(tc, a_held_record_keeps_its_length);
     tcase_add_test(tc, small_pieces_share_a_record);
     tcase_add_test(tc, only_close_notify_is_an_end);
     tcase_add_test(tc, a_changed_byte_breaks_the_connection);
