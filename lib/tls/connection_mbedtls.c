@@ -309,6 +309,7 @@ static int write_record(struct tls_connection *connection, const struct cursor *
                         size_t *size)
 {
     const unsigned char *bytes = room;
+    room[0] = 0;
     *size = connection->held;
     if (connection->held == 0)
         bytes = next_record(*cursor, connection->record_max, room, size);

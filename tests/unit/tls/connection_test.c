@@ -6,6 +6,15 @@
 
 #include <malloc.h>
 
+/* The sanitizers have allocators of their own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
 static const char *const order_id[] = { "spiffe://shop/order" }, *const payment_id[] = { "spiffe://shop/payment" };
 
 /* A trust domain with a client and a server, each certificate below an intermediate. */
@@ -466,7 +475,24 @@ START_TEST(an_open_connection_outlives_bench_and_spec)
 }
 END_TEST
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef SANITIZED
+/* The C library's own; malloc and calloc count what is asked for. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+static size_t requests;
+
+void *malloc(size_t size)
+{
+    requests++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    requests++;
+    return __libc_calloc(count, size);
+}
+
 static size_t heap_used(void)
 {
     struct mallinfo2 info = mallinfo2();
@@ -508,12 +534,19 @@ START_TEST(calls_take_no_memory)
     open_pair(&pair, specs[0], specs[1], "a");
     for (int i = 0; i < 3; i++)
         exchange(&pair, "warm");
-    size_t before = heap_used();
-    struct mallinfo2 info = mallinfo2();
-    for (int i = 0; i < 1000; i++)
-        exchange(&pair, "calls");
+    ck_assert_uint_gt(requests, 0); /* they are counted */
+    size_t before = heap_used(), asked = requests;
+    for (int i = 0; i < 1000; i++) {
+        for (int side = 0; side < 2; side++) {
+            char bytes[8];
+            if (put(&pair, (enum tls_side) !side, "ping", 4) != 4 ||
+                mesh__tls_read(pair.sides[side], bytes, sizeof(bytes)) != 4)
+                ck_abort_msg("call %d failed", i);
+        }
+    }
+    asked = requests - asked;
+    ck_assert_uint_eq(asked, 0);
     ck_assert_uint_eq(heap_used(), before);
-    ck_assert_uint_eq(mallinfo2().ordblks, info.ordblks);
     pair_fini(&pair);
 }
 END_TEST
@@ -539,7 +572,7 @@ int main(void)
     tcase_add_test(tc, a_changed_byte_breaks_the_connection);
     tcase_add_test(tc, an_end_in_the_handshake_is_no_success);
     tcase_add_test(tc, an_open_connection_outlives_bench_and_spec);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef SANITIZED
     tcase_add_test(tc, an_idle_connection_is_small);
     tcase_add_test(tc, calls_take_no_memory);
 #endif
