@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #define RECORD_MAX 16384
+#define TLS_ALERT_CERTIFICATE_REQUIRED 116
 #define EMPTY_MAX 64 /* records without data in one read */
 
 /* ---- life ---- */
@@ -140,13 +141,20 @@ static bool is_verified(const struct tls_connection *connection)
     return connection->offered && verdict->from_session && verdict->status == MESH_OK;
 }
 
+/* The alert for a peer without certificate. */
+static void say_missing(mbedtls_ssl_context *ssl)
+{
+    bool is_13 = strcmp(mbedtls_ssl_get_version(ssl), "TLSv1.3") == 0;
+    (void)mbedtls_ssl_send_alert_message(ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                         is_13 ? TLS_ALERT_CERTIFICATE_REQUIRED
+                                               : MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
+}
+
 static enum tls_want finish(struct tls_connection *connection)
 {
     mbedtls_ssl_context *ssl = &connection->ssl;
     if (!is_verified(connection)) {
-        unsigned char alert =
-            connection->setup->spec->side == TLS_SERVER ? 116 : MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE;
-        (void)mbedtls_ssl_send_alert_message(ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
+        say_missing(ssl);
         return fail(connection, MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE);
     }
     mesh__tls_report_open(connection);
@@ -184,6 +192,8 @@ enum tls_want mesh__tls_handshake(struct tls_connection *connection, int64_t uni
         return TLS_WANTS_READ;
     if (error == MBEDTLS_ERR_SSL_WANT_WRITE)
         return TLS_WANTS_WRITE;
+    if (error == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE && !connection->wrote) /* in TLS 1.2 mbedTLS sends no alert */
+        say_missing(&connection->ssl);
     return fail(connection, error);
 }
 

@@ -51,6 +51,8 @@ int mesh__tls_io_read(void *user, unsigned char *bytes, size_t size)
 {
     struct tls_connection *connection = user;
     ssize_t moved = 1;
+    if (!connection->open)
+        mesh__tls_flight_sent(&connection->ssl);
     if (connection->ahead_begin == connection->ahead_end) {
         if (size >= sizeof(connection->ahead))
             moved = read_below(connection, bytes, size);

@@ -230,14 +230,13 @@ static mesh_status judge_leaf(struct look *look)
 {
     struct tls_connection *connection = look->connection;
     enum tls_side peer = connection->setup->spec->side == TLS_CLIENT ? TLS_SERVER : TLS_CLIENT;
-    struct spiffe_id id;
+    struct spiffe_id id, accepted;
     const char *why = NULL;
     (void)mesh__tls_facts_id(&look->facts, &id);
     note_names(look, &id);
-    struct spiffe_id accepted;
     mesh_status status = mesh__tls_verify_leaf(look->demand, &look->facts.leaf, peer, &accepted, &why);
-    bool lost = id.text.size > 0 && connection->verdict.peer_id == NULL;
-    if (status == MESH_OK && lost) /* nobody may pass without the id that others judge by */
+    /* Nobody may pass without the id that others judge by. */
+    if (status == MESH_OK && id.text.size > 0 && connection->verdict.peer_id == NULL)
         return say(connection, MESH_NO_MEMORY, "memory ran out");
     return status == MESH_OK ? MESH_OK : explain_leaf(look, status, why);
 }
@@ -347,6 +346,8 @@ int mesh__tls_judge_step(void *user, mbedtls_x509_crt *certificate, int depth, u
     verdict->status = judge(&look, &own);
     if (verdict->status == MESH_OK)
         note_leaf(connection, certificate, look.chain);
+    else
+        mesh__tls_before_refusal(&connection->ssl);
     *flags = flag_of(verdict->status);
     return 0;
 }

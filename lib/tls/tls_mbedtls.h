@@ -65,6 +65,12 @@ bool mesh__tls_key_fits(mbedtls_x509_crt *, mbedtls_pk_context *);
 bool mesh__tls_backend_ready(void); /* false: what it needs before its first use failed */
 void mesh__tls_allow_algorithms(mbedtls_ssl_config *);
 bool mesh__tls_is_memory_error(int error);
+
+/* Called when a handshake asks for input: all that was written has left mbedTLS. */
+void mesh__tls_flight_sent(mbedtls_ssl_context *);
+
+/* Called before mbedTLS sends the alert that refuses the peer's certificate. */
+void mesh__tls_before_refusal(mbedtls_ssl_context *);
 extern const mbedtls_x509_crt_profile mesh__tls_profile;
 
 /* What is too weak in a certificate that is no anchor; NULL: nothing. Static. */

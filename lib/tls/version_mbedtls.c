@@ -4,7 +4,9 @@
 #include "tls/tls_mbedtls.h"
 
 #include <errno.h>
+#include <mbedtls/ecp.h>
 #include <mbedtls/error.h>
+#include <mbedtls/gcm.h>
 #include <mbedtls/pem.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -71,20 +73,12 @@ static const uint16_t signatures[] = { MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256
 
 /* TLS 1.3 takes its randomness from PSA's generator, which a child would share with its parent: in a process forked
  * from the one that set it up, connections are TLS 1.2, whose randomness is the kernel's. */
-static pthread_once_t psa_once = PTHREAD_ONCE_INIT;
-static bool psa_ready;
 static pid_t psa_process;
 
-static void start_psa(void)
+static bool start_psa(void)
 {
     psa_process = getpid();
-    psa_ready = psa_crypto_init() == PSA_SUCCESS;
-}
-
-bool mesh__tls_backend_ready(void)
-{
-    pthread_once(&psa_once, start_psa);
-    return psa_ready;
+    return psa_crypto_init() == PSA_SUCCESS;
 }
 
 static void allow_versions(mbedtls_ssl_config *config)
@@ -109,13 +103,35 @@ bool mesh__tls_key_fits(mbedtls_x509_crt *certificate, mbedtls_pk_context *key)
     return mbedtls_pk_check_pair(&certificate->pk, key, mesh__tls_random, NULL) == 0;
 }
 
+/* Behind its Finished a server of TLS 1.3 writes with the application's keys (RFC 8446, section 2): mbedTLS takes them
+ * up only at the end of the handshake, so that clients could not read an alert about their certificate. */
+void mesh__tls_flight_sent(mbedtls_ssl_context *ssl)
+{
+    if (ssl->conf->endpoint != MBEDTLS_SSL_IS_SERVER || ssl->tls_version != MBEDTLS_SSL_VERSION_TLS1_3 ||
+        ssl->transform_application == NULL || ssl->transform_out == ssl->transform_application || ssl->out_left > 0)
+        return;
+    ssl->transform_out = ssl->transform_application;
+    memset(ssl->cur_out_ctr, 0, sizeof(ssl->cur_out_ctr));
+}
+
+/* A client of TLS 1.3 that refuses the server's certificate says so with the handshake's keys, with which it reads
+ * already: mbedTLS would write in the clear, and its own servers could not read that. */
+void mesh__tls_before_refusal(mbedtls_ssl_context *ssl)
+{
+    if (ssl->conf->endpoint != MBEDTLS_SSL_IS_CLIENT || ssl->tls_version != MBEDTLS_SSL_VERSION_TLS1_3 ||
+        ssl->transform_out != NULL || ssl->transform_in == NULL)
+        return;
+    ssl->transform_out = ssl->transform_in;
+    memset(ssl->cur_out_ctr, 0, sizeof(ssl->cur_out_ctr));
+}
+
 #else
 
-static const mbedtls_ecp_group_id groups[] = { MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP256R1,
+static const mbedtls_ecp_group_id groups[] = { MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_CURVE25519,
                                                MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_NONE };
 static const int signatures[] = { MBEDTLS_MD_SHA256, MBEDTLS_MD_SHA384, MBEDTLS_MD_SHA512, MBEDTLS_MD_NONE };
 
-bool mesh__tls_backend_ready(void)
+static bool start_psa(void)
 {
     return true;
 }
@@ -138,7 +154,41 @@ bool mesh__tls_key_fits(mbedtls_x509_crt *certificate, mbedtls_pk_context *key)
     return mbedtls_pk_check_pair(&certificate->pk, key) == 0;
 }
 
+void mesh__tls_flight_sent(mbedtls_ssl_context *ssl)
+{
+    (void)ssl;
+}
+
+void mesh__tls_before_refusal(mbedtls_ssl_context *ssl)
+{
+    (void)ssl;
+}
+
 #endif
+
+/* mbedTLS makes its lists of suites and curves and the tables of AES when it first needs them, without a lock. */
+static bool make_tables(void)
+{
+    static const unsigned char key[16];
+    mbedtls_gcm_context cipher;
+    mbedtls_gcm_init(&cipher);
+    bool ok = mbedtls_gcm_setkey(&cipher, MBEDTLS_CIPHER_ID_AES, key, 128) == 0;
+    mbedtls_gcm_free(&cipher);
+    return ok && mbedtls_ssl_list_ciphersuites() != NULL && mbedtls_ecp_grp_id_list() != NULL;
+}
+
+static pthread_once_t backend_once = PTHREAD_ONCE_INIT;
+static bool backend_ready;
+
+static void start_backend(void)
+{
+    backend_ready = make_tables() && start_psa();
+}
+
+bool mesh__tls_backend_ready(void)
+{
+    return pthread_once(&backend_once, start_backend) == 0 && backend_ready;
+}
 
 void mesh__tls_allow_algorithms(mbedtls_ssl_config *config)
 {

@@ -41,9 +41,8 @@ make_tree()
         echo "debian13: apt does not tell where Debian is to be had; set DEBIAN_MIRROR" >&2
         return 1
     fi
-    rm -rf --one-file-system "$tree.part"
-    debootstrap --variant=minbase "$release" "$tree.part" "$from"
-    apt-config dump | grep -E '^Acquire::[a-z]+::Proxy ' >"$tree.part/etc/apt/apt.conf.d/proxy" || true
+    rm -rf --one-file-system "$tree.part" && debootstrap --variant=minbase "$release" "$tree.part" "$from" || return 1
+    apt-config dump | grep -E '^Acquire::[a-z]+::Proxy ' >"$tree.part/etc/apt/apt.conf.d/proxy"
     mv "$tree.part" "$tree"
 }
 
@@ -65,9 +64,7 @@ copy_sources()
     done
     sources . | while read -r name; do
         if ! cmp -s "$name" "$to/$name"; then
-            mkdir -p "$to/${name%/*}"
-            rm -f "$to/$name"
-            cp --preserve=mode "$name" "$to/$name"
+            mkdir -p "$to/${name%/*}" && rm -f "$to/$name" && cp --preserve=mode "$name" "$to/$name" || return 1
         elif [ -x "$name" ] && [ ! -x "$to/$name" ]; then
             chmod +x "$to/$name"
         fi
@@ -77,8 +74,7 @@ copy_sources()
 # The rest runs in a mount namespace: this machine's /dev and /proc within the tree, and nowhere else.
 enter()
 {
-    mount --rbind /dev "$tree/dev"
-    mount --rbind /proc "$tree/proc"
+    mount --rbind /dev "$tree/dev" && mount --rbind /proc "$tree/proc" || give_up 'nothing can be mounted here'
     cp -L /etc/resolv.conf /etc/hosts "$tree/etc/"
     exec chroot "$tree" env -i HOME=/root TERM=dumb LC_ALL=C.UTF-8 \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
@@ -101,4 +97,5 @@ if [ ! -d "$tree" ]; then
     echo "debian13: made the tree, $((SECONDS - start)) s"
 fi
 copy_sources || give_up 'the checkout could not be copied'
+unshare --mount true || give_up 'there are no mount namespaces here'
 exec unshare --mount --propagation private "$0" --inside "$@"

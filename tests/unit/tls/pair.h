@@ -186,23 +186,30 @@ UNUSED static void pair_fini(struct pair *pair)
     free(pair->down.bytes);
 }
 
-/* Steps both sides until neither goes on; a side that has failed closes its pipe, as a program would. */
+/* One step of a side. One that is done reads on: in TLS 1.3 tickets come then, and the refusal of its certificate. A
+ * side that has failed closes its pipe, as a program would. */
+UNUSED static void pair_step(struct pair *pair, int side)
+{
+    char byte;
+    if (pair->wants[side] == TLS_FAILED)
+        return;
+    if (pair->wants[side] != TLS_DONE)
+        pair->wants[side] = mesh__tls_handshake(pair->sides[side], pair->now * NS);
+    else if (mesh__tls_read(pair->sides[side], &byte, 1) != -EAGAIN)
+        pair->wants[side] = TLS_FAILED;
+    if (pair->wants[side] == TLS_FAILED)
+        pair->ends[side].out->shut = true;
+}
+
+/* Steps both sides until nothing moves. */
 UNUSED static void pair_shake(struct pair *pair)
 {
     for (int idle = 0, rounds = 0; idle < 3; rounds++) {
         size_t before = pair->up.moved + pair->down.moved;
         ck_assert_int_lt(rounds, 200000);
-        for (int i = 0; i < 2; i++) {
-            if (pair->wants[i] == TLS_DONE || pair->wants[i] == TLS_FAILED)
-                continue;
-            pair->wants[i] = mesh__tls_handshake(pair->sides[i], pair->now * NS);
-            if (pair->wants[i] == TLS_FAILED)
-                pair->ends[i].out->shut = true;
-        }
-        size_t after = pair->up.moved + pair->down.moved;
-        bool over = pair->wants[0] >= TLS_FAILED || pair->wants[0] == TLS_DONE;
-        over = over && (pair->wants[1] >= TLS_FAILED || pair->wants[1] == TLS_DONE);
-        idle = over ? 3 : before == after ? idle + 1 : 0;
+        pair_step(pair, TLS_CLIENT);
+        pair_step(pair, TLS_SERVER);
+        idle = before == pair->up.moved + pair->down.moved ? idle + 1 : 0;
     }
 }
 
