@@ -36,24 +36,12 @@ static void deliver(void *user)
     struct mesh_client *client = user;
     struct mesh_result *result;
     uint32_t left = client->options.on_completion ? atomic_load(&client->completions_count) : 0;
-    while (left-- > 0 && atomic_load(&client->state) != CLIENT_FREEING && !atomic_load(&client->free_wanted) &&
-           (result = mesh__complete_take(client)) != NULL) {
+    while (left-- > 0 && !atomic_load(&client->free_wanted) && (result = mesh__complete_take(client)) != NULL) {
         mesh_completion completion = MESH_COMPLETION_INIT;
         mesh__complete_fill(result, &completion);
         client->options.on_completion(&completion, client->options.user);
     }
     mesh__outbox_drain(client->outbox);
-}
-
-/* The dispatcher's work. */
-static void dispatch(void *user)
-{
-    struct mesh_client *client = user;
-    atomic_store(&client->delivering, true);
-    deliver(client);
-    atomic_store(&client->delivering, false);
-    if (atomic_load_explicit(&client->state, memory_order_relaxed) != CLIENT_OPEN)
-        mesh__driver_note_leave(client);
 }
 
 static void on_outbox(void *user, bool urgent)
@@ -63,6 +51,28 @@ static void on_outbox(void *user, bool urgent)
         mesh__dispatcher_wake(client->dispatcher, urgent);
     else if (is_external(client) && client->shards_made > 0 && !mesh__in_turn())
         mesh__loop_kick(&client->shards[0]->loop); /* inside of a turn, its process delivers at its end */
+}
+
+static bool has_to_deliver(struct mesh_client *client)
+{
+    return (client->options.on_completion && atomic_load(&client->completions_count) > 0) ||
+           mesh__outbox_pending(client->outbox);
+}
+
+/* Waits until what callbacks are owed right now has been given to them and they have returned. False when the time is
+ * up first; it is not waited for in a callback, which would wait for itself, nor once a callback has freed the client.
+ */
+static bool await_delivery(struct mesh_client *client, mesh_nanos deadline)
+{
+    struct dispatcher *dispatcher = client->dispatcher;
+    if (dispatcher == NULL || mesh__dispatcher_is_self(dispatcher))
+        return true;
+    if (!has_to_deliver(client) && !mesh__dispatcher_is_working(dispatcher)) /* in this order: what it took, it is at */
+        return true;
+    mesh_nanos left = deadline;
+    if (deadline != NANOS_NEVER)
+        left = mesh__nanos_sub(deadline, client->world->now(client->world));
+    return mesh__dispatcher_flush(dispatcher, left);
 }
 
 /* ---- opening ---- */
@@ -183,7 +193,7 @@ static int start(struct mesh_client *client)
     if (!error && !is_external(client))
         error = make_undriven_set(client);
     if (!error && !is_external(client) && has_callbacks(client)) {
-        client->dispatcher = mesh__dispatcher_new(&client->mem, dispatch, client);
+        client->dispatcher = mesh__dispatcher_new(&client->mem, deliver, client);
         error = client->dispatcher ? 0 : -errno;
     }
     if (!error)
@@ -357,12 +367,6 @@ static void close_on(struct mesh_client *client)
         cancel_everything(client);
 }
 
-static bool has_to_deliver(struct mesh_client *client)
-{
-    return (client->options.on_completion && atomic_load(&client->completions_count) > 0) ||
-           mesh__outbox_pending(client->outbox);
-}
-
 /* One thread at a time delivers; callbacks may call anything that does not wait. Whoever finds another thread at it
  * leaves what there is to that one, which looks again after it has said that it is done: what is left then makes its
  * loop's descriptor readable. True: a callback has freed the client, and this thread is to carry that out. */
@@ -422,13 +426,6 @@ static bool drained(const struct mesh_client *client)
     return count_live(client) == 0;
 }
 
-/* Every completion has been given to the callback, which has returned; or the client is being freed. */
-static bool delivered(const struct mesh_client *client)
-{
-    return atomic_load(&client->state) == CLIENT_FREEING ||
-           (atomic_load(&client->completions_count) == 0 && !atomic_load(&client->delivering));
-}
-
 static bool empty_of_threads(const struct mesh_client *client)
 {
     uint32_t inside = atomic_load(&client->completions_waiters);
@@ -481,10 +478,8 @@ mesh_status mesh__client_close(mesh_client *client, mesh_nanos timeout)
         cancel_everything(client);
         (void)wait_until(client, drained, NANOS_NEVER);
     }
-    if (client->options.on_completion && !is_in_callback(client))
-        (void)wait_until(client, delivered, NANOS_NEVER);
     set_closed(client);
-    return in_time ? MESH_OK : MESH_DEADLINE;
+    return await_delivery(client, deadline) && in_time ? MESH_OK : MESH_DEADLINE;
 }
 
 /* A child of fork() owns copies of everything and must touch nothing that the parent shares. */
@@ -502,15 +497,36 @@ static void abandon(struct mesh_client *client)
     mesh__mem_free(&mem, client);
 }
 
-/* Ends all calls and every thread but the dispatcher, and waits for whoever is inside. */
-static void end(struct mesh_client *client)
+static void end_calls(struct mesh_client *client)
 {
     atomic_store(&client->state, CLIENT_FREEING);
     cancel_everything(client);
     atomic_fetch_add(&client->completions_word, 1);
     mesh__futex_wake(&client->completions_word, INT_MAX);
+    (void)wait_until(client, drained, NANOS_NEVER);
+}
+
+/* Ends all calls and every thread but the dispatcher, and waits for whoever is inside. */
+static void end(struct mesh_client *client)
+{
+    end_calls(client);
     (void)wait_until(client, empty_of_threads, NANOS_NEVER);
     join_threads(client);
+}
+
+/* Gives what is left to callbacks while all of the client is still there for them; none runs or comes after this. */
+static void deliver_last(struct mesh_client *client)
+{
+    if (client->dispatcher) {
+        (void)await_delivery(client, NANOS_NEVER);
+        mesh__outbox_mute(client->outbox);
+        (void)mesh__dispatcher_flush(client->dispatcher, NANOS_NEVER); /* whatever runs ends before this does */
+    } else if (is_external(client)) {
+        (void)wait_until(client, empty_of_threads, NANOS_NEVER); /* one of which may deliver */
+        client->deliverer = pthread_self();
+        atomic_store(&client->delivering, true); /* for good */
+        deliver(client);
+    }
 }
 
 void mesh__client_free(mesh_client *client)
@@ -519,17 +535,18 @@ void mesh__client_free(mesh_client *client)
         abandon(client);
         return;
     }
-    bool in_callback = is_in_callback(client);
-    if (in_callback)
-        mesh__outbox_mute(client->outbox); /* no callback comes after this one */
-    if (!in_callback) {
+    if (!is_in_callback(client)) {
+        end_calls(client);
+        deliver_last(client);
         end(client);
         mesh__dispatcher_stop(client->dispatcher, NULL);
         destroy(client);
-    } else if (client->dispatcher) {
-        end(client);
-        mesh__dispatcher_stop(client->dispatcher, destroy); /* when the callback has returned */
-    } else {
-        atomic_store(&client->free_wanted, true); /* likewise, by mesh_loop_process() */
+        return;
     }
+    mesh__outbox_mute(client->outbox); /* no callback comes after this one */
+    atomic_store(&client->free_wanted, true);
+    if (client->dispatcher == NULL)
+        return; /* mesh_loop_process() does the rest when the callback has returned */
+    mesh__dispatcher_stop(client->dispatcher, destroy); /* likewise */
+    end(client); /* after the stop, since a close in another thread may wait for this callback until then */
 }

@@ -131,11 +131,11 @@ struct mesh_client {
     pthread_t *threads; /* permanent drivers */
     _Atomic bool stopping;
 
-    _Atomic bool delivering; /* a thread gives out completions, spans and log lines: the dispatcher, or `deliverer` */
+    _Atomic bool free_wanted; /* by a callback, the last; in external mode mesh_loop_process() frees at its end */
 
     /* External mode. */
+    _Atomic bool delivering; /* a thread gives out completions: `deliverer` */
     _Atomic pthread_t deliverer;
-    _Atomic bool free_wanted; /* by a callback: mesh_loop_process() frees at its end */
     _Atomic int64_t close_at;
 };
 
