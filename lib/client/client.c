@@ -230,8 +230,6 @@ static void destroy(void *user)
     mesh__snapshot_unref(client->snapshot);
     if (client->outbox)
         mesh__outbox_free(client->outbox);
-    if (client->store)
-        mesh__store_close(client->store);
     if (client->fork_page)
         (void)munmap(client->fork_page, PAGE);
     pthread_mutex_destroy(&client->publish);
@@ -266,9 +264,6 @@ static mesh_status open_parts(struct mesh_client *client, const mesh_config *con
     if (status == MESH_OK)
         status = make_fork_page(client, error);
     client->opened_at = client->world->now(client->world);
-    client->store = mesh__store_new(&client->mem);
-    if (status == MESH_OK && client->store == NULL)
-        status = mesh__error_set(error, MESH_NO_MEMORY, "memory ran out");
     if (status == MESH_OK)
         status = publish_first(client, config, error);
     if (status != MESH_OK)

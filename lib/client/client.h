@@ -63,6 +63,7 @@ struct pin {
 struct shard {
     struct mesh_client *client;
     uint32_t index;
+    struct store *store; /* of its calls' results */
 
     /* Shared: any thread. */
     alignas(CACHE_LINE) _Atomic uint32_t locked;
@@ -102,8 +103,7 @@ struct mesh_client {
     const struct world *world;
     struct mesh_options options; /* a copy; its allocator is not used */
     mesh_nanos opened_at;        /* live words count from here */
-    struct store *store;
-    uint8_t *fork_page; /* MADV_WIPEONFORK: 1 in the process that opened, 0 in a child */
+    uint8_t *fork_page;          /* MADV_WIPEONFORK: 1 in the process that opened, 0 in a child */
     uint32_t shard_count, shards_made;
     struct shard **shards;
     _Atomic uint32_t state; /* enum client_state */

@@ -434,9 +434,12 @@ struct shard *mesh__shard_new(struct mesh_client *client, uint32_t index, int *e
         mesh__free_line(&client->mem, shard);
         return NULL;
     }
-    adopt(shard);
+    shard->store = mesh__store_new(&client->mem);
+    if (shard->store)
+        adopt(shard);
     if (shard->pin == NULL) {
         *error = -ENOMEM;
+        mesh__store_close(shard->store);
         mesh__loop_fini(&shard->loop);
         mesh__free_line(&client->mem, shard);
         return NULL;
@@ -467,6 +470,7 @@ void mesh__shard_free(struct shard *shard)
     while (!mesh__list_empty(&shard->pins))
         drop_pin(shard, CONTAINER_OF(shard->pins.next, struct pin, link));
     mesh__loop_fini(&shard->loop);
+    mesh__store_close(shard->store);
     free_slots(shard, true);
     mesh__free_line(mem, shard);
 }
