@@ -218,7 +218,7 @@ END_TEST
 
 START_TEST(test_idle_connection)
 {
-    mesh_server *server = open_server("{\"idle_timeout\": \"20ms\"}", NULL, answer_ok, NULL);
+    mesh_server *server = open_server("{\"idle_timeout\": \"200ms\"}", NULL, answer_ok, NULL);
     struct peer peer = peer_connect(mesh_server_address(server));
     if (_i == 1)
         ck_assert_int_eq(peer_ask(&peer, FIRST, NULL, 0), 200);
@@ -244,7 +244,7 @@ static void answer_much(mesh_exchange *exchange, void *user)
 START_TEST(test_peer_that_does_not_read)
 {
     size_t size = 32u << 20; /* more than socket buffers take */
-    mesh_server *server = open_server("{\"idle_timeout\": \"50ms\"}", NULL, answer_much, &size);
+    mesh_server *server = open_server("{\"idle_timeout\": \"200ms\"}", NULL, answer_much, &size);
     struct peer lazy = peer_connect(mesh_server_address(server));
     ck_assert(peer_say(&lazy, FIRST));
     /* With the only connection gone the drain ends by itself: nothing is left to cut. */
