@@ -145,6 +145,11 @@ static inline mesh_nanos mesh__client_time(const struct mesh_client *client, mes
     return mesh__nanos_max(0, loop_now - client->opened_at);
 }
 
+static inline bool mesh__client_external(const struct mesh_client *client)
+{
+    return client->options.mode == MESH_EXTERNAL;
+}
+
 /* MESH_EFORKED in a child of the process that opened the client. */
 static inline bool mesh__client_forked(const struct mesh_client *client)
 {
