@@ -89,7 +89,8 @@ typedef struct mesh_audit {
 /* How to open a client or a server. Callbacks never run inside mesh_call() or mesh_call_start(), and no lock is held
  * while one runs: in owned mode one dispatcher thread runs them all (it exists only if a callback is set), in external
  * mode mesh_loop_process() does, at its end. Log lines, spans and audits wait for it in a queue of 1024; what comes
- * while that is full is dropped, since nobody waits for a callback. */
+ * while that is full is dropped, since nobody waits for a callback. mesh_client_close() and mesh_client_free() say what
+ * callbacks get then. */
 typedef struct mesh_options {
     uint32_t size;
     int32_t mode;                    /* enum mesh_mode */
@@ -208,14 +209,21 @@ MESH_API int64_t mesh_loop_timeout(mesh_client *client, uint32_t loop);     /* n
 MESH_API mesh_status mesh_loop_process(mesh_client *client, uint32_t loop); /* one turn; never waits */
 
 /* Lets calls under way end, for at most `timeout_ns` (below 0: as long as they take), then cancels the rest. New calls
- * answer MESH_ECLOSED; completions not yet taken can still be taken, and where on_completion is set it has been given
- * all of them and has returned (unless this is called from a callback). MESH_DEADLINE if calls had to be cancelled. In
- * external mode it only starts the drain, and mesh_loop_process() ends it. */
+ * answer MESH_ECLOSED; completions not yet taken can still be taken. Within the same time it waits until callbacks have
+ * been given every completion, with the spans and log lines that are there by then, and have returned. MESH_DEADLINE if
+ * calls had to be cancelled or callbacks were not done in time: they get the rest later, at the latest in
+ * mesh_client_free(). In external mode it only starts the drain, and mesh_loop_process() ends it.
+ *
+ * From a callback it waits for the calls alone, since no callback runs inside another: the rest is told when that
+ * callback has returned. */
 MESH_API mesh_status mesh_client_close(mesh_client *client, int64_t timeout_ns);
 
-/* Ends everything: live calls with MESH_CANCELLED, waiters in mesh_client_next() with MESH_ECLOSED, untaken completions
- * dropped; no borrowed body is touched afterwards. Threads that are inside a function of the client are waited for, but
- * none may begin while or after this runs. In a child after fork() it returns descriptors and memory and sends nothing.
+/* Ends everything: live calls with MESH_CANCELLED, waiters in mesh_client_next() with MESH_ECLOSED; no borrowed body is
+ * touched afterwards. Callbacks get all that they have not got yet, before this returns: from the dispatcher, in
+ * external mode from this function itself; they may call the client, which is closed to new calls. Without
+ * on_completion untaken completions are dropped. Threads that are inside a function of the client are waited for, but
+ * none may begin while or after this runs. In a child after fork() it returns descriptors and memory, sends nothing and
+ * tells nobody.
  *
  * From a callback it ends calls and threads as far as it can there; no callback comes after the one that it was called
  * from, and what was still to be told is dropped. The rest of the client goes when that callback has returned, in the

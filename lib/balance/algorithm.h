@@ -20,9 +20,6 @@ uint32_t mesh__draw_bits(struct draw *draw);
 
 bool mesh__draw_eligible(const struct draw *draw, const struct candidate *candidate);
 
-/* How many are eligible; reads all. */
-uint32_t mesh__draw_count(const struct draw *draw);
-
 /* The eligible endpoint of this rank, from 0; reads up to there. -1 when there are not so many. */
 int32_t mesh__draw_nth(const struct draw *draw, uint32_t rank);
 

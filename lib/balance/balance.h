@@ -23,6 +23,7 @@ struct candidate {
     bool tried;      /* this call has been there */
 };
 
+/* What `read` gives may differ from one time to the next, since other threads change endpoints meanwhile. */
 struct balance_view {
     struct candidate (*read)(const void *context, uint32_t index);
     const void *context;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* draw.c - random eligible endpoints: a few blind draws, which suffice when nearly all are in use, then a full count.
- */
+/* draw.c - random eligible endpoints: a few blind draws, enough when nearly all are in use, then one look at all. */
 #include "balance/algorithm.h"
 
 #include "base/rng.h"
@@ -27,16 +26,6 @@ bool mesh__draw_eligible(const struct draw *draw, const struct candidate *candid
 static struct candidate read_at(const struct draw *draw, uint32_t index)
 {
     return draw->view->read(draw->view->context, index);
-}
-
-uint32_t mesh__draw_count(const struct draw *draw)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < draw->view->count; i++) {
-        struct candidate candidate = read_at(draw, i);
-        count += mesh__draw_eligible(draw, &candidate);
-    }
-    return count;
 }
 
 int32_t mesh__draw_nth(const struct draw *draw, uint32_t rank)
@@ -74,19 +63,25 @@ static bool draw_blind(struct draw *draw, struct pair *pair)
     return false;
 }
 
+/* Reads each endpoint once, since others change them meanwhile: the k-th eligible one displaces one of the two with a
+ * chance of 2 in k, which leaves each pair as likely as any other (reservoir sampling, Vitter 1985). */
 struct pair mesh__draw_pair(struct draw *draw)
 {
     struct pair pair;
     if (draw_blind(draw, &pair))
         return pair;
-    uint32_t count = mesh__draw_count(draw);
-    uint32_t rank[2] = { 0, 1 };
-    if (count > 2)
-        two_below(draw, count, rank);
     pair = (struct pair){ .index = { -1, -1 } };
-    for (uint32_t i = 0; i < 2 && i < count; i++) {
-        pair.index[i] = mesh__draw_nth(draw, rank[i]);
-        pair.candidate[i] = read_at(draw, (uint32_t)pair.index[i]);
+    uint32_t eligible = 0;
+    for (uint32_t i = 0; i < draw->view->count; i++) {
+        struct candidate candidate = read_at(draw, i);
+        if (!mesh__draw_eligible(draw, &candidate))
+            continue;
+        uint32_t place = eligible < 2 ? eligible : mesh__rng_below(mesh__draw_bits(draw), eligible + 1);
+        eligible++;
+        if (place > 1)
+            continue;
+        pair.index[place] = (int32_t)i;
+        pair.candidate[place] = candidate;
     }
     return pair;
 }

@@ -2,6 +2,8 @@
 /* heap.c - sift up, sift down. */
 #include "base/heap.h"
 
+#include <string.h>
+
 void mesh__heap_init(struct heap *heap, const struct mem *mem)
 {
     *heap = (struct heap){ .mem = mem };
@@ -20,12 +22,14 @@ bool mesh__heap_reserve(struct heap *heap, size_t count)
     size_t capacity = heap->capacity ? heap->capacity : 64;
     while (capacity < count)
         capacity *= 2;
-    struct timer **slots =
-        mesh__resize(heap->mem, heap->slots, heap->capacity * sizeof(*slots), capacity * sizeof(*slots));
+    struct timer **slots = mesh__alloc(heap->mem, capacity * sizeof(*slots)), **old = heap->slots;
     if (slots == NULL)
         return false;
+    if (heap->size > 0)
+        memcpy(slots, old, heap->size * sizeof(*slots));
     heap->slots = slots;
     heap->capacity = capacity;
+    mesh__mem_free(heap->mem, old); /* after that: a child that another thread forks just now finds one of them */
     return true;
 }
 

@@ -50,7 +50,7 @@ static mesh_status prepare(struct shard *shard, const char *service, const mesh_
     call->start = world->now(world);
     call->blocking = blocking;
     call->driven_here = false;
-    call->result = mesh__result_take(shard->client->store);
+    call->result = mesh__result_take(shard->store);
     mesh_status status = MESH_NO_MEMORY;
     if (call->result) {
         call->result->id = mesh__call_id(call);

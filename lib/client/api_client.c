@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* api_client.c - the exported functions that open, watch, reload and end a client. */
 #include "base/error.h"
+#include "base/options.h"
 #include "client/control.h"
 #include "client/driver.h"
 #include "client/futex.h"
@@ -11,8 +12,7 @@
 #include <limits.h>
 #include <stddef.h>
 
-/* Up to their last members: what the first version of the structs had. */
-#define OPTIONS_SIZE_LEAST (offsetof(mesh_options, user) + sizeof(void *))
+/* Up to its last member: what the first version of the struct had. */
 #define COUNTERS_SIZE_LEAST (offsetof(mesh_counters, connections) + sizeof(uint64_t))
 
 void mesh_options_init(mesh_options *options)
@@ -37,10 +37,10 @@ mesh_status mesh_client_open(const mesh_config *config, const mesh_options *opti
     *out = NULL;
     if (config == NULL)
         return mesh__error_set(error, MESH_EINVAL, "mesh_client_open: config is NULL");
-    if (options && options->size < OPTIONS_SIZE_LEAST)
-        return mesh__error_set(error, MESH_EINVAL,
-                               "options.size: too small; set it with MESH_OPTIONS_INIT or mesh_options_init()");
-    return mesh__client_open(&mesh__world_real, config, options, out, error);
+    mesh_options known;
+    if (!mesh__options_take(options, &known))
+        return mesh__error_set(error, MESH_EINVAL, OPTIONS_TOO_SMALL);
+    return mesh__client_open(&mesh__world_real, config, &known, out, error);
 }
 
 mesh_status mesh_client_open_file(const char *path, const mesh_options *options, mesh_client **out, mesh_error **error)

@@ -92,4 +92,20 @@ void mesh__call_cancel(struct call *);
 /* The service's endpoints may be known now. */
 void mesh__call_resolve(struct call *);
 
+/* Feeds the machine one event and carries out what it answers; within a step the event is queued. The call may be done,
+ * and its slot another's, when this returns. */
+void mesh__call_feed(struct call *, const struct machine_input *);
+
+/* What its shard has of its service. */
+static inline struct service_shard *mesh__call_service_shard(const struct call *call)
+{
+    return call->service->live->shards[call->shard->index];
+}
+
+/* The client's clock, as of this turn. */
+static inline mesh_nanos mesh__call_time(const struct call *call)
+{
+    return mesh__client_time(call->shard->client, call->shard->loop.now);
+}
+
 #endif

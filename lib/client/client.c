@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client.c - opening, reloading, closing and freeing a client. */
-#include "client/client.h"
+/* client.c - opening a client, reloading it, and giving back what it is made of. */
+#include "client/client_inside.h"
 
 #include "base/error.h"
+#include "base/options.h"
 #include "client/complete.h"
 #include "client/control.h"
+#include "client/delivery.h"
 #include "client/driver.h"
-#include "client/futex.h"
 #include "client/snapshot.h"
-#include "net/reentry.h"
 #include "net/thread.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,49 +20,6 @@
 
 #define SHARDS_DEFAULT_MAX 8
 #define PAGE 4096
-
-static bool is_external(const struct mesh_client *client)
-{
-    return client->options.mode == MESH_EXTERNAL;
-}
-
-/* ---- callbacks ---- */
-
-/* Gives completions, spans and log lines to the user: as many as there are now, so that nobody who keeps adding some
- * keeps this thread here for ever. Nothing is held. */
-static void deliver(void *user)
-{
-    struct mesh_client *client = user;
-    struct mesh_result *result;
-    uint32_t left = client->options.on_completion ? atomic_load(&client->completions_count) : 0;
-    while (left-- > 0 && atomic_load(&client->state) != CLIENT_FREEING && !atomic_load(&client->free_wanted) &&
-           (result = mesh__complete_take(client)) != NULL) {
-        mesh_completion completion = MESH_COMPLETION_INIT;
-        mesh__complete_fill(result, &completion);
-        client->options.on_completion(&completion, client->options.user);
-    }
-    mesh__outbox_drain(client->outbox);
-}
-
-/* The dispatcher's work. */
-static void dispatch(void *user)
-{
-    struct mesh_client *client = user;
-    atomic_store(&client->delivering, true);
-    deliver(client);
-    atomic_store(&client->delivering, false);
-    if (atomic_load_explicit(&client->state, memory_order_relaxed) != CLIENT_OPEN)
-        mesh__driver_note_leave(client);
-}
-
-static void on_outbox(void *user, bool urgent)
-{
-    struct mesh_client *client = user;
-    if (client->dispatcher)
-        mesh__dispatcher_wake(client->dispatcher, urgent);
-    else if (is_external(client) && client->shards_made > 0 && !mesh__in_turn())
-        mesh__loop_kick(&client->shards[0]->loop); /* inside of a turn, its process delivers at its end */
-}
 
 /* ---- opening ---- */
 
@@ -78,13 +34,9 @@ static uint32_t allowed_cpus(void)
 
 static mesh_status take_options(struct mesh_client *client, const mesh_options *options, mesh_error **error)
 {
-    client->options = (mesh_options)MESH_OPTIONS_INIT;
-    if (options) {
-        size_t size = options->size < sizeof(*options) ? options->size : sizeof(*options);
-        memcpy(&client->options, options, size);
-        client->options.size = sizeof(*options);
-    }
     mesh_options *own = &client->options;
+    if (!mesh__options_take(options, own))
+        return mesh__error_set(error, MESH_EINVAL, OPTIONS_TOO_SMALL);
     if (own->mode != MESH_OWNED && own->mode != MESH_EXTERNAL)
         return mesh__error_set(error, MESH_EINVAL, "options.mode: MESH_OWNED or MESH_EXTERNAL was expected");
     if (own->shards > SHARDS_MAX)
@@ -141,7 +93,7 @@ static int make_shards(struct mesh_client *client)
         client->shards[i] = mesh__shard_new(client, i, &error);
         if (client->shards[i] == NULL)
             return error;
-        atomic_store(&client->shards[i]->asleep, is_external(client));
+        atomic_store(&client->shards[i]->asleep, mesh__client_external(client));
         client->shards_made = i + 1;
     }
     return 0;
@@ -178,7 +130,7 @@ static bool has_callbacks(const struct mesh_client *client)
 /* In external mode there is no thread of the library. */
 static int make_handshaker(struct mesh_client *client)
 {
-    uint32_t count = is_external(client) ? 0 : client->snapshot->config->handshake_threads;
+    uint32_t count = mesh__client_external(client) ? 0 : client->snapshot->config->handshake_threads;
     if (count > 0)
         client->handshaker = mesh__handshaker_new(&client->mem, count);
     return count == 0 || client->handshaker ? 0 : -ENOMEM;
@@ -187,14 +139,14 @@ static int make_handshaker(struct mesh_client *client)
 /* Everything that runs. 0 or a negative errno. */
 static int start(struct mesh_client *client)
 {
-    client->outbox = mesh__outbox_new(&client->mem, &client->options, on_outbox, client);
+    client->outbox = mesh__outbox_new(&client->mem, &client->options, mesh__delivery_wake, client);
     int error = client->outbox ? make_handshaker(client) : -ENOMEM;
     if (!error)
         error = make_shards(client);
-    if (!error && !is_external(client))
+    if (!error && !mesh__client_external(client))
         error = make_undriven_set(client);
-    if (!error && !is_external(client) && has_callbacks(client)) {
-        client->dispatcher = mesh__dispatcher_new(&client->mem, dispatch, client);
+    if (!error && !mesh__client_external(client) && has_callbacks(client)) {
+        client->dispatcher = mesh__dispatcher_new(&client->mem, mesh__delivery_run, client);
         error = client->dispatcher ? 0 : -errno;
     }
     if (!error)
@@ -202,7 +154,7 @@ static int start(struct mesh_client *client)
     return error ? error : start_threads(client);
 }
 
-static void join_threads(struct mesh_client *client)
+void mesh__client_join(struct mesh_client *client)
 {
     atomic_store(&client->stopping, true);
     for (uint32_t i = 0; i < client->thread_count; i++) {
@@ -213,8 +165,7 @@ static void join_threads(struct mesh_client *client)
     client->control = NULL;
 }
 
-/* Gives everything back; no thread is inside, no call is live. Also of a client that was not opened wholly. */
-static void destroy(void *user)
+void mesh__client_destroy(void *user)
 {
     struct mesh_client *client = user;
     struct mem mem = client->mem;
@@ -233,12 +184,24 @@ static void destroy(void *user)
     mesh__snapshot_unref(client->snapshot);
     if (client->outbox)
         mesh__outbox_free(client->outbox);
-    if (client->store)
-        mesh__store_close(client->store);
     if (client->fork_page)
         (void)munmap(client->fork_page, PAGE);
     pthread_mutex_destroy(&client->publish);
     pthread_mutex_destroy(&client->completions_lock);
+    mesh__mem_free(&mem, client);
+}
+
+void mesh__client_abandon(struct mesh_client *client)
+{
+    struct mem mem = client->mem;
+    for (uint32_t i = 0; i < client->shard_count; i++)
+        mesh__shard_abandon(client->shards[i]);
+    mesh__control_abandon(client->control); /* which watches undriven_fd, and closes what it watches */
+    mesh__dispatcher_forget(client->dispatcher);
+    mesh__outbox_free(client->outbox);
+    mesh__mem_free(&mem, client->threads);
+    (void)munmap(client->fork_page, PAGE);
+    mesh__mem_free(&mem, client->shards);
     mesh__mem_free(&mem, client);
 }
 
@@ -273,9 +236,6 @@ static mesh_status open_parts(struct mesh_client *client, const mesh_config *con
     if (status == MESH_OK)
         status = make_fork_page(client, error);
     client->opened_at = client->world->now(client->world);
-    client->store = mesh__store_new(&client->mem);
-    if (status == MESH_OK && client->store == NULL)
-        status = mesh__error_set(error, MESH_NO_MEMORY, "memory ran out");
     if (status == MESH_OK)
         status = publish_first(client, config, error);
     if (status != MESH_OK)
@@ -306,9 +266,9 @@ mesh_status mesh__client_open(const struct world *world, const mesh_config *conf
     (void)pthread_mutex_init(&client->completions_lock, NULL);
     mesh_status status = open_parts(client, config, options, error);
     if (status != MESH_OK) {
-        join_threads(client);
+        mesh__client_join(client);
         mesh__dispatcher_stop(client->dispatcher, NULL);
-        destroy(client);
+        mesh__client_destroy(client);
         return status;
     }
     *out = client;
@@ -351,219 +311,4 @@ mesh_status mesh__client_reload(mesh_client *client, const mesh_config *config, 
     mesh__control_config_changed(client->control);
     mesh__driver_nudge(client);
     return MESH_OK;
-}
-
-/* ---- external mode ---- */
-
-static uint32_t count_live(const struct mesh_client *client)
-{
-    uint32_t live = 0;
-    for (uint32_t i = 0; i < client->shard_count; i++)
-        live += atomic_load(&client->shards[i]->live_calls);
-    return live;
-}
-
-static void cancel_everything(struct mesh_client *client)
-{
-    for (uint32_t i = 0; i < client->shard_count; i++)
-        atomic_store(&client->shards[i]->cancel_all, true);
-    mesh__driver_nudge(client);
-}
-
-static void set_closed(struct mesh_client *client)
-{
-    uint32_t closing = CLIENT_CLOSING;
-    (void)atomic_compare_exchange_strong(&client->state, &closing, CLIENT_CLOSED);
-    atomic_fetch_add(&client->completions_word, 1);
-    mesh__futex_wake(&client->completions_word, INT_MAX);
-    mesh__driver_nudge(client);
-}
-
-/* In external mode a close ends here. */
-static void close_on(struct mesh_client *client)
-{
-    if (atomic_load(&client->state) != CLIENT_CLOSING)
-        return;
-    if (count_live(client) == 0)
-        set_closed(client);
-    else if (client->world->now(client->world) >= atomic_load(&client->close_at) &&
-             !atomic_load(&client->shards[0]->cancel_all))
-        cancel_everything(client);
-}
-
-static bool has_to_deliver(struct mesh_client *client)
-{
-    return (client->options.on_completion && atomic_load(&client->completions_count) > 0) ||
-           mesh__outbox_pending(client->outbox);
-}
-
-/* One thread at a time delivers; callbacks may call anything that does not wait. Whoever finds another thread at it
- * leaves what there is to that one, which looks again after it has said that it is done: what is left then makes its
- * loop's descriptor readable. True: a callback has freed the client, and this thread is to carry that out. */
-static bool deliver_alone(struct mesh_client *client, struct shard *shard)
-{
-    if (atomic_exchange(&client->delivering, true))
-        return false;
-    client->deliverer = pthread_self();
-    deliver(client);
-    if (atomic_load(&client->free_wanted))
-        return true; /* and stays the one that delivers, so that nobody else does */
-    atomic_store(&client->delivering, false);
-    if (has_to_deliver(client))
-        mesh__loop_kick(&shard->loop);
-    return false;
-}
-
-static void end(struct mesh_client *client);
-
-mesh_status mesh__client_process(mesh_client *client, uint32_t index)
-{
-    if (mesh__in_turn())
-        return MESH_EREENTRY;
-    struct shard *shard = client->shards[index];
-    atomic_fetch_add(&shard->inside, 1);
-    bool driven = mesh__driver_process(shard);
-    bool free_now = false;
-    if (driven) {
-        close_on(client);
-        free_now = deliver_alone(client, shard);
-    }
-    atomic_fetch_sub(&shard->inside, 1); /* the client may be gone after that, unless it is for this thread to free */
-    if (free_now) {
-        end(client);
-        destroy(client);
-    }
-    return driven ? MESH_OK : MESH_EREENTRY;
-}
-
-/* ---- closing and freeing ---- */
-
-void mesh__client_enter(struct shard *shard)
-{
-    atomic_fetch_add(&shard->inside, 1);
-}
-
-void mesh__client_exit(struct shard *shard)
-{
-    struct mesh_client *client = shard->client;
-    if (atomic_load_explicit(&client->state, memory_order_relaxed) != CLIENT_OPEN)
-        mesh__driver_note_leave(client); /* before the count falls: the client may be gone after that */
-    atomic_fetch_sub(&shard->inside, 1);
-}
-
-static bool drained(const struct mesh_client *client)
-{
-    return count_live(client) == 0;
-}
-
-/* Every completion has been given to the callback, which has returned; or the client is being freed. */
-static bool delivered(const struct mesh_client *client)
-{
-    return atomic_load(&client->state) == CLIENT_FREEING ||
-           (atomic_load(&client->completions_count) == 0 && !atomic_load(&client->delivering));
-}
-
-static bool empty_of_threads(const struct mesh_client *client)
-{
-    uint32_t inside = atomic_load(&client->completions_waiters);
-    for (uint32_t i = 0; i < client->shard_count; i++)
-        inside += atomic_load(&client->shards[i]->inside);
-    return inside == 0 && count_live(client) == 0;
-}
-
-/* Waits until `done`, woken by mesh__driver_note_leave(). False when the time is up. In external mode the caller
- * drives. */
-static bool wait_until(struct mesh_client *client, bool (*done)(const struct mesh_client *), mesh_nanos deadline)
-{
-    for (;;) {
-        uint32_t word = atomic_load(&client->leave_word);
-        if (done(client))
-            return true;
-        mesh_nanos now = client->world->now(client->world);
-        if (now >= deadline)
-            return false;
-        for (uint32_t i = 0; is_external(client) && i < client->shard_count; i++)
-            (void)mesh__driver_process(client->shards[i]);
-        /* Whoever leaves says so before its count falls, since the client may be gone after that: so look again soon.
-         */
-        mesh_nanos limit = NANOS_MS;
-        mesh__futex_wait(&client->leave_word, word, mesh__nanos_min(limit, mesh__nanos_sub(deadline, now)));
-    }
-}
-
-static bool is_in_callback(struct mesh_client *client)
-{
-    if (client->dispatcher)
-        return mesh__dispatcher_is_self(client->dispatcher);
-    return atomic_load(&client->delivering) && pthread_equal(pthread_self(), client->deliverer);
-}
-
-mesh_status mesh__client_close(mesh_client *client, mesh_nanos timeout)
-{
-    uint32_t open = CLIENT_OPEN;
-    bool first = atomic_compare_exchange_strong(&client->state, &open, CLIENT_CLOSING);
-    mesh_nanos now = client->world->now(client->world);
-    mesh_nanos deadline = timeout < 0 ? NANOS_NEVER : mesh__nanos_add(now, timeout);
-    if (is_external(client)) {
-        if (first)
-            atomic_store(&client->close_at, deadline);
-        mesh__driver_nudge(client);
-        return MESH_OK;
-    }
-    bool in_time = wait_until(client, drained, deadline);
-    if (!in_time) {
-        cancel_everything(client);
-        (void)wait_until(client, drained, NANOS_NEVER);
-    }
-    if (client->options.on_completion && !is_in_callback(client))
-        (void)wait_until(client, delivered, NANOS_NEVER);
-    set_closed(client);
-    return in_time ? MESH_OK : MESH_DEADLINE;
-}
-
-/* A child of fork() owns copies of everything and must touch nothing that the parent shares. */
-static void abandon(struct mesh_client *client)
-{
-    struct mem mem = client->mem;
-    for (uint32_t i = 0; i < client->shard_count; i++)
-        mesh__shard_abandon(client->shards[i]);
-    mesh__control_abandon(client->control); /* which watches undriven_fd, and closes what it watches */
-    mesh__dispatcher_forget(client->dispatcher);
-    mesh__outbox_free(client->outbox);
-    mesh__mem_free(&mem, client->threads);
-    (void)munmap(client->fork_page, PAGE);
-    mesh__mem_free(&mem, client->shards);
-    mesh__mem_free(&mem, client);
-}
-
-/* Ends all calls and every thread but the dispatcher, and waits for whoever is inside. */
-static void end(struct mesh_client *client)
-{
-    atomic_store(&client->state, CLIENT_FREEING);
-    cancel_everything(client);
-    atomic_fetch_add(&client->completions_word, 1);
-    mesh__futex_wake(&client->completions_word, INT_MAX);
-    (void)wait_until(client, empty_of_threads, NANOS_NEVER);
-    join_threads(client);
-}
-
-void mesh__client_free(mesh_client *client)
-{
-    if (mesh__client_forked(client)) {
-        abandon(client);
-        return;
-    }
-    bool in_callback = is_in_callback(client);
-    if (in_callback)
-        mesh__outbox_mute(client->outbox); /* no callback comes after this one */
-    if (!in_callback) {
-        end(client);
-        mesh__dispatcher_stop(client->dispatcher, NULL);
-        destroy(client);
-    } else if (client->dispatcher) {
-        end(client);
-        mesh__dispatcher_stop(client->dispatcher, destroy); /* when the callback has returned */
-    } else {
-        atomic_store(&client->free_wanted, true); /* likewise, by mesh_loop_process() */
-    }
 }

@@ -66,6 +66,7 @@ struct pin {
 struct shard {
     struct mesh_client *client;
     uint32_t index;
+    struct store *store; /* of its calls' results */
 
     /* Shared: any thread. */
     alignas(CACHE_LINE) _Atomic uint32_t locked;
@@ -106,8 +107,7 @@ struct mesh_client {
     const struct world *world;
     struct mesh_options options; /* a copy; its allocator is not used */
     mesh_nanos opened_at;        /* live words count from here */
-    struct store *store;
-    uint8_t *fork_page; /* MADV_WIPEONFORK: 1 in the process that opened, 0 in a child */
+    uint8_t *fork_page;          /* MADV_WIPEONFORK: 1 in the process that opened, 0 in a child */
     uint32_t shard_count, shards_made;
     struct shard **shards;
     _Atomic uint32_t state; /* enum client_state */
@@ -136,11 +136,11 @@ struct mesh_client {
     pthread_t *threads; /* permanent drivers */
     _Atomic bool stopping;
 
-    _Atomic bool delivering; /* a thread gives out completions, spans and log lines: the dispatcher, or `deliverer` */
+    _Atomic bool free_wanted; /* by a callback, the last; in external mode mesh_loop_process() frees at its end */
 
     /* External mode. */
+    _Atomic bool delivering; /* a thread gives out completions: `deliverer` */
     _Atomic pthread_t deliverer;
-    _Atomic bool free_wanted; /* by a callback: mesh_loop_process() frees at its end */
     _Atomic int64_t close_at;
 };
 
@@ -148,6 +148,11 @@ struct mesh_client {
 static inline mesh_nanos mesh__client_time(const struct mesh_client *client, mesh_nanos loop_now)
 {
     return mesh__nanos_max(0, loop_now - client->opened_at);
+}
+
+static inline bool mesh__client_external(const struct mesh_client *client)
+{
+    return client->options.mode == MESH_EXTERNAL;
 }
 
 /* MESH_EFORKED in a child of the process that opened the client. */

@@ -439,4 +439,5 @@ void mesh__control_abandon(struct control *control)
 {
     if (control->loop == &control->own)
         mesh__loop_abandon(&control->own);
+    mesh__mem_free(&control->client->mem, control);
 }

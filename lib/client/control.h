@@ -30,7 +30,7 @@ void mesh__control_config_changed(struct control *);
 /* External mode: what is due, on loop 0's driver. */
 void mesh__control_tick(struct control *);
 
-/* In a child after fork(): closes descriptors and frees nothing else. */
+/* In a child after fork(): closes descriptors and gives back what is control's own; sources and look-ups are left. */
 void mesh__control_abandon(struct control *);
 
 #endif

@@ -153,9 +153,14 @@ mesh_status mesh__driver_cancel(struct mesh_client *client, mesh_call_id id)
 {
     struct call *call = mesh__shard_find(client, id);
     uint32_t generation = (uint32_t)id;
-    if (call == NULL || (generation & 1) == 0 || atomic_load(&call->generation) != generation)
+    if (call == NULL || (generation & 1) == 0)
         return MESH_ESTALE;
-    atomic_store(&call->cancelled, generation);
+    /* The slot may go to another call meanwhile. If that one has been cancelled, the word has changed, and stays so. */
+    uint32_t before = atomic_load(&call->cancelled);
+    do
+        if (atomic_load(&call->generation) != generation)
+            return MESH_ESTALE;
+    while (!atomic_compare_exchange_strong(&call->cancelled, &before, generation));
     mesh__shard_post(call, POST_CANCEL);
     /* Whoever drives takes the inbox before it waits; if nobody does, control watches the loop's descriptor. */
     atomic_store(&call->shard->asleep, false);

@@ -17,8 +17,21 @@
     X(deadlines)                                                                                                       \
     X(overloaded)                                                                                                      \
     X(attempts)                                                                                                        \
-    X(retries) X(retries_denied) X(attempt_failures) X(responses_5xx) X(connects) X(connect_failures) X(disconnects)   \
-        X(shuts) X(probes) X(panics) X(bytes_sent) X(bytes_received) X(active) X(pending) X(connections)
+    X(retries)                                                                                                         \
+    X(retries_denied)                                                                                                  \
+    X(attempt_failures)                                                                                                \
+    X(responses_5xx)                                                                                                   \
+    X(connects)                                                                                                        \
+    X(connect_failures)                                                                                                \
+    X(disconnects)                                                                                                     \
+    X(shuts)                                                                                                           \
+    X(probes)                                                                                                          \
+    X(panics)                                                                                                          \
+    X(bytes_sent)                                                                                                      \
+    X(bytes_received)                                                                                                  \
+    X(active)                                                                                                          \
+    X(pending)                                                                                                         \
+    X(connections)
 
 static void count_endpoint(struct endpoint *endpoint, mesh_counters *out)
 {

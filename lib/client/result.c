@@ -2,6 +2,7 @@
 /* result.c - blocks, the store they come back to, and what is laid into them. */
 #include "client/result.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 struct chunk {
@@ -9,82 +10,80 @@ struct chunk {
     max_align_t bytes[];
 };
 
-/* The stack's head is {pointer 48, tag 16}: the tag changes with every push and pop, so that a head read before others
- * popped and pushed the same block is not taken for unchanged. Blocks in the stack are never freed while it is open. */
+/* Who takes blocks has a list of its own, under a lock; who gives one back pushes it to a stack without any. When the
+ * list is empty, the whole stack becomes the list, by one exchange: nobody ever takes a single block off the stack, so
+ * no head that comes back means something else, and pointers are compared as they are. */
 struct store {
     struct mem mem;
-    _Atomic uint64_t head;
-    _Atomic uint32_t total;   /* blocks that exist */
-    _Atomic int64_t at_large; /* after closing: blocks not yet freed, counted as they are */
+    pthread_mutex_t taking;                 /* of what follows */
+    struct mesh_result *ready;              /* linked by `next` */
+    _Atomic(struct mesh_result *) returned; /* a stack, linked by `next`; CLOSED when the store is */
+    _Atomic uint32_t total;                 /* blocks that exist */
+    _Atomic int64_t at_large;               /* after closing: blocks not yet freed, counted as they are */
 };
 
-#define POINTER_BITS 48
-#define POINTER_MASK ((UINT64_C(1) << POINTER_BITS) - 1)
-#define CLOSED UINT64_C(1)
-
-static struct mesh_result *pointer_of(uint64_t head)
-{
-    return (struct mesh_result *)(uintptr_t)(head & POINTER_MASK); /* user space has 47 or 48 bits */
-}
-
-static uint64_t head_of(struct mesh_result *result, uint64_t before)
-{
-    uint64_t tag = (before >> POINTER_BITS) + 1;
-    return (tag << POINTER_BITS) | (uint64_t)(uintptr_t)result;
-}
+static struct mesh_result closed_mark;
+#define CLOSED (&closed_mark)
 
 struct store *mesh__store_new(const struct mem *mem)
 {
     struct store *store = mesh__zalloc(mem, sizeof(*store));
-    if (store != NULL)
-        store->mem = *mem;
+    if (store == NULL)
+        return NULL;
+    store->mem = *mem;
+    (void)pthread_mutex_init(&store->taking, NULL); /* cannot fail without attributes */
     return store;
 }
 
 static void account(struct store *store, int64_t change)
 {
     struct mem mem = store->mem;
-    if (atomic_fetch_add(&store->at_large, change) + change == 0)
-        mesh__mem_free(&mem, store);
+    if (atomic_fetch_add(&store->at_large, change) + change != 0)
+        return;
+    pthread_mutex_destroy(&store->taking);
+    mesh__mem_free(&mem, store);
+}
+
+static int64_t free_list(struct store *store, struct mesh_result *result)
+{
+    int64_t count = 0;
+    while (result) {
+        struct mesh_result *next = result->next;
+        mesh__mem_free(&store->mem, result);
+        result = next;
+        count++;
+    }
+    return count;
 }
 
 void mesh__store_close(struct store *store)
 {
-    struct mem mem = store->mem;
-    struct mesh_result *result = pointer_of(atomic_exchange(&store->head, CLOSED));
-    int64_t here = 0;
-    while (result) {
-        struct mesh_result *next = atomic_load_explicit(&result->next, memory_order_relaxed);
-        mesh__mem_free(&mem, result);
-        result = next;
-        here++;
-    }
+    if (store == NULL)
+        return;
+    int64_t here = free_list(store, store->ready) + free_list(store, atomic_exchange(&store->returned, CLOSED));
     account(store, (int64_t)atomic_load(&store->total) - here);
 }
 
-static struct mesh_result *pop(struct store *store)
+static struct mesh_result *take_ready(struct store *store)
 {
-    uint64_t head = atomic_load(&store->head);
-    struct mesh_result *result;
-    uint64_t next;
-    do {
-        result = pointer_of(head);
-        if (result == NULL || head == CLOSED)
-            return NULL;
-        next = head_of(atomic_load_explicit(&result->next, memory_order_relaxed), head);
-    } while (!atomic_compare_exchange_weak(&store->head, &head, next));
+    pthread_mutex_lock(&store->taking);
+    if (store->ready == NULL)
+        store->ready = atomic_exchange(&store->returned, NULL);
+    struct mesh_result *result = store->ready;
+    if (result)
+        store->ready = result->next;
+    pthread_mutex_unlock(&store->taking);
     return result;
 }
 
 struct mesh_result *mesh__result_take(struct store *store)
 {
-    struct mesh_result *result = pop(store);
+    struct mesh_result *result = take_ready(store);
     if (result == NULL) {
         result = mesh__alloc(&store->mem, BLOCK_SIZE);
         if (result == NULL)
             return NULL;
         atomic_fetch_add(&store->total, 1);
-        atomic_init(&result->next, NULL);
         result->store = store;
     }
     result->queued = NULL;
@@ -116,15 +115,15 @@ void mesh__result_release(struct mesh_result *result)
         return;
     struct store *store = result->store;
     release_chunks(result);
-    uint64_t head = atomic_load(&store->head);
+    struct mesh_result *head = atomic_load(&store->returned);
     do {
         if (head == CLOSED) {
             mesh__mem_free(&store->mem, result);
             account(store, -1);
             return;
         }
-        atomic_store_explicit(&result->next, pointer_of(head), memory_order_relaxed);
-    } while (!atomic_compare_exchange_weak(&store->head, &head, head_of(result, head)));
+        result->next = head;
+    } while (!atomic_compare_exchange_weak(&store->returned, &head, result));
 }
 
 #define STATIC_RESULT(name, number, category, retryable, flag, sentence)                                               \

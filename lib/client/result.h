@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* result.h - what a call ends with: one block that holds request, response and attempts, recycled through a store.
  *
- * A call takes a block when it starts and copies its request in; at its end the block becomes the user's mesh_result. A
- * freed block goes back to its store's stack by one compare-and-swap, from any thread. The store outlives its client:
- * once closed, blocks freed go straight to the allocator, and the last one takes the store along. Results for what
- * needs no block (memory is out, NULL client, fork) are static, one for each code. */
+ * Each shard has a store. A call takes a block when it starts and copies its request in; at its end the block becomes
+ * the user's mesh_result. A freed block goes back to its own store by one compare-and-swap, from any thread, also in a
+ * child after fork(). The store outlives its client: once closed, blocks freed go straight to the allocator, and the
+ * last one takes the store along. Results for what needs no block (memory is out, NULL client, fork) are static, one
+ * for each code. */
 #ifndef MESH__CLIENT_RESULT_H
 #define MESH__CLIENT_RESULT_H
 
@@ -34,9 +35,9 @@ struct attempt_record {
 struct chunk; /* memory beyond the block, freed with it */
 
 struct mesh_result {
-    struct store *store;                /* NULL: static */
-    _Atomic(struct mesh_result *) next; /* in the store's stack */
-    struct mesh_result *queued;         /* in the client's queue of completions */
+    struct store *store;        /* NULL: static */
+    struct mesh_result *next;   /* in the store */
+    struct mesh_result *queued; /* in the client's queue of completions */
     struct chunk *chunks;
     size_t used; /* of the block, behind this struct */
     mesh_status status;
@@ -58,10 +59,10 @@ struct mesh_result {
 /* NULL when memory is out. */
 struct store *mesh__store_new(const struct mem *);
 
-/* No block is taken any more; the store goes with its last block. */
+/* No block is taken any more; the store goes with its last block. NULL is legal. */
 void mesh__store_close(struct store *);
 
-/* An empty result; NULL when memory is out. */
+/* An empty result; NULL when memory is out. Any thread. */
 struct mesh_result *mesh__result_take(struct store *);
 
 /* The static result of a code. Never NULL. */

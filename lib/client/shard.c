@@ -448,9 +448,12 @@ struct shard *mesh__shard_new(struct mesh_client *client, uint32_t index, int *e
         return NULL;
     }
     mesh__tls_desk_init(&shard->desk, &shard->loop, client->handshaker);
-    adopt(shard);
+    shard->store = mesh__store_new(&client->mem);
+    if (shard->store)
+        adopt(shard);
     if (shard->pin == NULL) {
         *error = -ENOMEM;
+        mesh__store_close(shard->store);
         mesh__loop_fini(&shard->loop);
         mesh__free_line(&client->mem, shard);
         return NULL;
@@ -482,6 +485,7 @@ void mesh__shard_free(struct shard *shard)
         drop_pin(shard, CONTAINER_OF(shard->pins.next, struct pin, link));
     mesh__tls_desk_fini(&shard->desk);
     mesh__loop_fini(&shard->loop);
+    mesh__store_close(shard->store);
     free_slots(shard, true);
     mesh__free_line(mem, shard);
 }

@@ -1,27 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* handshaker.c - a queue of jobs, threads that take them, and the way back to the loops. */
+/* handshaker.c - new jobs wait in one queue for any thread, others for their own; then the way back to the loops. */
 #include "net/handshaker.h"
 
 #include "net/thread.h"
+
+struct handshake_thread {
+    struct handshaker *handshaker;
+    pthread_t id;
+    struct list jobs; /* its own; under the lock */
+};
 
 struct handshaker {
     struct mem mem;
     uint32_t count, started;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
-    struct list jobs;
+    struct list jobs; /* new ones */
     bool stopping;
-    pthread_t threads[];
+    struct handshake_thread threads[];
 };
 
 struct handshaker *mesh__handshaker_new(const struct mem *mem, uint32_t count)
 {
-    struct handshaker *handshaker = mesh__zalloc(mem, sizeof(*handshaker) + count * sizeof(pthread_t));
+    struct handshaker *handshaker = mesh__zalloc(mem, sizeof(*handshaker) + count * sizeof(struct handshake_thread));
     if (handshaker == NULL)
         return NULL;
     handshaker->mem = *mem;
     handshaker->count = count;
     mesh__list_init(&handshaker->jobs);
+    for (uint32_t i = 0; i < count; i++) {
+        handshaker->threads[i].handshaker = handshaker;
+        mesh__list_init(&handshaker->threads[i].jobs);
+    }
     if (mesh__thread_condition(&handshaker->changed) == 0) {
         pthread_mutex_init(&handshaker->lock, NULL);
         return handshaker;
@@ -44,23 +54,36 @@ static bool is_idle(struct handshaker *handshaker)
     return idle;
 }
 
-/* The oldest job; NULL at the end. */
-static struct handshake_job *take(struct handshaker *handshaker)
+/* With the lock held. What was begun goes before what is new. */
+static struct handshake_job *pop(struct handshake_thread *thread)
 {
-    pthread_mutex_lock(&handshaker->lock);
-    while (mesh__list_empty(&handshaker->jobs) && !handshaker->stopping)
-        pthread_cond_wait(&handshaker->changed, &handshaker->lock);
-    struct list *node = handshaker->stopping ? NULL : mesh__list_pop(&handshaker->jobs);
-    pthread_mutex_unlock(&handshaker->lock);
+    struct list *node = mesh__list_pop(&thread->jobs);
+    if (node == NULL)
+        node = mesh__list_pop(&thread->handshaker->jobs);
     return node ? CONTAINER_OF(node, struct handshake_job, link) : NULL;
+}
+
+/* The oldest job; NULL at the end. */
+static struct handshake_job *take(struct handshake_thread *thread)
+{
+    struct handshaker *handshaker = thread->handshaker;
+    struct handshake_job *job = NULL;
+    pthread_mutex_lock(&handshaker->lock);
+    while (!handshaker->stopping && (job = pop(thread)) == NULL)
+        pthread_cond_wait(&handshaker->changed, &handshaker->lock);
+    if (job != NULL)
+        job->thread = thread;
+    pthread_mutex_unlock(&handshaker->lock);
+    return job;
 }
 
 static void *run(void *argument)
 {
-    struct handshaker *handshaker = argument;
+    struct handshake_thread *thread = argument;
+    struct handshaker *handshaker = thread->handshaker;
     struct tls_bench *bench = mesh__tls_bench_new(&handshaker->mem);
     struct handshake_job *job;
-    while ((job = take(handshaker)) != NULL) {
+    while ((job = take(thread)) != NULL) {
         if (bench == NULL)
             bench = mesh__tls_bench_new(&handshaker->mem);
         job->work(job, bench);
@@ -76,7 +99,8 @@ static bool start_one(struct handshaker *handshaker)
 {
     if (handshaker->started == handshaker->count)
         return true;
-    if (mesh__thread_start(&handshaker->threads[handshaker->started], run, handshaker) == 0)
+    struct handshake_thread *next = &handshaker->threads[handshaker->started];
+    if (mesh__thread_start(&next->id, run, next) == 0)
         handshaker->started++;
     return handshaker->started > 0;
 }
@@ -86,8 +110,8 @@ static bool post(struct handshaker *handshaker, struct handshake_job *job)
     pthread_mutex_lock(&handshaker->lock);
     bool ok = !handshaker->stopping && start_one(handshaker);
     if (ok) {
-        mesh__list_push(&handshaker->jobs, &job->link);
-        pthread_cond_signal(&handshaker->changed);
+        mesh__list_push(job->thread ? &job->thread->jobs : &handshaker->jobs, &job->link);
+        pthread_cond_broadcast(&handshaker->changed); /* it may be one thread's alone */
     }
     pthread_mutex_unlock(&handshaker->lock);
     return ok;
@@ -102,11 +126,12 @@ void mesh__handshaker_stop(struct handshaker *handshaker)
     pthread_cond_broadcast(&handshaker->changed);
     pthread_mutex_unlock(&handshaker->lock);
     for (uint32_t i = 0; i < handshaker->started; i++)
-        pthread_join(handshaker->threads[i], NULL);
+        pthread_join(handshaker->threads[i].id, NULL);
     handshaker->started = 0;
-    struct list *node;
-    while ((node = mesh__list_pop(&handshaker->jobs)) != NULL)
-        send_back(CONTAINER_OF(node, struct handshake_job, link));
+    struct handshake_job *job;
+    for (uint32_t i = 0; i < handshaker->count; i++)
+        while ((job = pop(&handshaker->threads[i])) != NULL)
+            send_back(job);
 }
 
 void mesh__handshaker_free(struct handshaker *handshaker)

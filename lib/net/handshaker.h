@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* handshaker.h - threads that do what takes milliseconds in a TLS handshake, so that no loop has to.
  *
- * A job is worked at on one of the threads, with that thread's bench, and then sent back to its loop. Without threads
- * (a desk of its own bench) it is worked at on the loop, as a task. */
+ * A job is worked at on one of the threads, with that thread's bench, and then sent back to its loop; posted again, it
+ * is worked at by the same thread, since what was made on a bench is the business of that bench's thread alone. Without
+ * threads (a desk of its own bench) it is worked at on the loop, as a task. */
 #ifndef MESH__NET_HANDSHAKER_H
 #define MESH__NET_HANDSHAKER_H
 
@@ -10,6 +11,7 @@
 #include "tls/tls.h"
 
 struct handshaker;
+struct handshake_thread;
 
 /* Embedded; zero-initialised but for `work` and `back`. */
 struct handshake_job {
@@ -18,6 +20,7 @@ struct handshake_job {
     struct loop_mail mail;
     struct loop_task task;
     struct tls_desk *desk;
+    struct handshake_thread *thread; /* whose job it is; NULL before the first time */
     void (*work)(struct handshake_job *, struct tls_bench *);
     void (*back)(struct handshake_job *); /* on the loop */
 };

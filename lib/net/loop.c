@@ -3,6 +3,7 @@
 #include "net/loop.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -49,8 +50,7 @@ void mesh__loop_abandon(struct loop *loop)
     for (uint32_t i = 0; i < loop->slot_count; i++)
         if (loop->slots[i].fd >= 0)
             close(loop->slots[i].fd);
-    close(loop->wake_fd);
-    close(loop->epoll_fd);
+    mesh__loop_fini(loop);
 }
 
 mesh_nanos mesh__loop_next(const struct loop *loop)
@@ -205,18 +205,21 @@ static uint32_t to_epoll(uint32_t interest)
     return interest & LOOP_READ ? events : events & ~(uint32_t)EPOLLRDHUP;
 }
 
+/* The old table goes when the new one is in its place: a child that another thread forks just now finds one of them. */
 static bool grow_slots(struct loop *loop)
 {
-    uint32_t count = loop->slot_count ? loop->slot_count * 2 : 64;
-    struct watch_slot *slots =
-        mesh__resize(loop->mem, loop->slots, loop->slot_count * sizeof(*slots), count * sizeof(*slots));
+    uint32_t before = loop->slot_count, count = before ? before * 2 : 64;
+    struct watch_slot *slots = mesh__alloc(loop->mem, count * sizeof(*slots)), *old = loop->slots;
     if (slots == NULL)
         return false;
-    for (uint32_t i = loop->slot_count; i < count; i++)
+    if (before > 0)
+        memcpy(slots, old, before * sizeof(*slots));
+    for (uint32_t i = before; i < count; i++)
         slots[i] = (struct watch_slot){ .fd = -1, .next_free = i + 1 < count ? i + 2 : 0 };
-    loop->free_slot = loop->slot_count + 1;
+    loop->free_slot = before + 1;
     loop->slots = slots;
     loop->slot_count = count;
+    mesh__mem_free(loop->mem, old);
     return true;
 }
 

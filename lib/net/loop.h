@@ -77,7 +77,8 @@ int mesh__loop_init(struct loop *, const struct mem *, const struct world *);
 /* Closes the loop's own descriptors. Nothing may be watched any more. */
 void mesh__loop_fini(struct loop *);
 
-/* In a child after fork(): closes what it watches and its own descriptors; touches no epoll set and walks no list. */
+/* In a child after fork(): closes what it watches and its own descriptors, and gives back its memory; touches no epoll
+ * set and walks no list. */
 void mesh__loop_abandon(struct loop *);
 
 /* One turn. Waits for at most `timeout` (0: not at all, NANOS_NEVER: no limit), less where a timer is due or a task

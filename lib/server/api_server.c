@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* api_server.c - the exported functions of a server: arguments are checked, then server.c does it. */
 #include "base/error.h"
+#include "base/options.h"
 #include "net/reentry.h"
 #include "server/server.h"
 
@@ -16,13 +17,11 @@ static mesh_status build_config(const mesh_config *document, const struct mem *m
     return status;
 }
 
-static mesh_status check_arguments(const mesh_config *config, const char *name, const mesh_options *options,
-                                   mesh_handler handler, mesh_error **error)
+static mesh_status check_arguments(const mesh_config *config, const char *name, mesh_handler handler,
+                                   mesh_error **error)
 {
     if (config == NULL || name == NULL || handler == NULL)
         return mesh__error_set(error, MESH_EINVAL, "a server needs a config, a name and a handler");
-    if (options != NULL && options->size == 0)
-        return mesh__error_set(error, MESH_EINVAL, "mesh_options.size is 0: set it up by MESH_OPTIONS_INIT");
     return MESH_OK;
 }
 
@@ -34,13 +33,12 @@ mesh_status mesh_server_open(const mesh_config *config, const char *name, const 
     if (out == NULL)
         return mesh__error_set(error, MESH_EINVAL, "mesh_server_open() needs a place for the server");
     *out = NULL;
-    mesh_status status = check_arguments(config, name, options, handler, error);
+    mesh_status status = check_arguments(config, name, handler, error);
     if (status != MESH_OK)
         return status;
-    mesh_options known = MESH_OPTIONS_INIT;
-    if (options != NULL)
-        memcpy(&known, options, options->size < sizeof(known) ? options->size : sizeof(known));
-    known.size = (uint32_t)sizeof(known);
+    mesh_options known;
+    if (!mesh__options_take(options, &known))
+        return mesh__error_set(error, MESH_EINVAL, OPTIONS_TOO_SMALL);
     struct mem mem;
     if (!mesh__mem_from_user(known.allocator, &mem))
         return mesh__error_set(error, MESH_EINVAL, "an allocator needs all of its three functions");

@@ -23,12 +23,15 @@ struct dispatcher {
     atomic_int wanted;
     pthread_mutex_t lock; /* guards what follows, and every change of `wanted` */
     pthread_cond_t changed;
+    pthread_cond_t worked;    /* `finished` or `self_stopped` has changed */
+    uint64_t begun, finished; /* runs of `work` */
     bool stopping;
     bool self_stopped; /* by its own thread, which then frees */
 };
 
 static void release(struct dispatcher *dispatcher)
 {
+    pthread_cond_destroy(&dispatcher->worked);
     pthread_cond_destroy(&dispatcher->changed);
     pthread_mutex_destroy(&dispatcher->lock);
     mesh__dispatcher_forget(dispatcher);
@@ -55,9 +58,12 @@ static void *run(void *argument)
     while (!stopping && wait_for_work(dispatcher)) {
         stopping = dispatcher->stopping; /* seen before the work: so it is done once more after a stop */
         dispatcher->wanted = IDLE;
+        dispatcher->begun++;
         pthread_mutex_unlock(&dispatcher->lock);
         dispatcher->work(dispatcher->user);
         pthread_mutex_lock(&dispatcher->lock);
+        dispatcher->finished = dispatcher->begun;
+        pthread_cond_broadcast(&dispatcher->worked);
     }
     bool self_stopped = dispatcher->self_stopped;
     void (*last)(void *user) = dispatcher->last;
@@ -78,6 +84,18 @@ static struct dispatcher *fail_with(struct dispatcher *dispatcher, const struct 
     return NULL;
 }
 
+/* 0 or an error number. */
+static int make_conditions(struct dispatcher *dispatcher)
+{
+    int error = -mesh__thread_condition(&dispatcher->changed);
+    if (error)
+        return error;
+    error = -mesh__thread_condition(&dispatcher->worked);
+    if (error)
+        pthread_cond_destroy(&dispatcher->changed);
+    return error;
+}
+
 struct dispatcher *mesh__dispatcher_new(const struct mem *mem, void (*work)(void *user), void *user)
 {
     struct dispatcher *dispatcher = mesh__zalloc(mem, sizeof(*dispatcher));
@@ -90,7 +108,7 @@ struct dispatcher *mesh__dispatcher_new(const struct mem *mem, void (*work)(void
     int error = pthread_mutex_init(&dispatcher->lock, NULL);
     if (error)
         return fail_with(dispatcher, mem, error);
-    error = -mesh__thread_condition(&dispatcher->changed);
+    error = make_conditions(dispatcher);
     if (error) {
         pthread_mutex_destroy(&dispatcher->lock);
         return fail_with(dispatcher, mem, error);
@@ -118,6 +136,37 @@ void mesh__dispatcher_wake(struct dispatcher *dispatcher, bool urgent)
     pthread_mutex_unlock(&dispatcher->lock);
 }
 
+bool mesh__dispatcher_flush(struct dispatcher *dispatcher, mesh_nanos timeout)
+{
+    struct timespec until = { 0 };
+    if (timeout != NANOS_NEVER) {
+        mesh_nanos due = mesh__nanos_add(mesh__world_real.now(&mesh__world_real), mesh__nanos_max(0, timeout));
+        until = (struct timespec){ .tv_sec = (time_t)(due / NANOS_S), .tv_nsec = (long)(due % NANOS_S) };
+    }
+    pthread_mutex_lock(&dispatcher->lock);
+    uint64_t wanted = dispatcher->begun + 1; /* what runs now has looked at its work before */
+    dispatcher->wanted = NOW;
+    pthread_cond_signal(&dispatcher->changed);
+    bool in_time = true;
+    while (in_time && dispatcher->finished < wanted && !dispatcher->self_stopped) {
+        if (timeout == NANOS_NEVER)
+            pthread_cond_wait(&dispatcher->worked, &dispatcher->lock);
+        else
+            in_time = pthread_cond_timedwait(&dispatcher->worked, &dispatcher->lock, &until) == 0;
+    }
+    bool done = dispatcher->finished >= wanted || dispatcher->self_stopped;
+    pthread_mutex_unlock(&dispatcher->lock);
+    return done;
+}
+
+bool mesh__dispatcher_is_working(struct dispatcher *dispatcher)
+{
+    pthread_mutex_lock(&dispatcher->lock);
+    bool working = dispatcher->begun != dispatcher->finished;
+    pthread_mutex_unlock(&dispatcher->lock);
+    return working;
+}
+
 bool mesh__dispatcher_is_self(const struct dispatcher *dispatcher)
 {
     return pthread_equal(pthread_self(), dispatcher->thread) != 0;
@@ -133,6 +182,7 @@ void mesh__dispatcher_stop(struct dispatcher *dispatcher, void (*last)(void *use
     if (self) {
         dispatcher->self_stopped = true;
         dispatcher->last = last;
+        pthread_cond_broadcast(&dispatcher->worked);
     }
     pthread_cond_signal(&dispatcher->changed);
     pthread_mutex_unlock(&dispatcher->lock);

@@ -7,6 +7,7 @@
 #define MESH__TELEMETRY_DISPATCHER_H
 
 #include "base/mem.h"
+#include "base/time.h"
 
 #include <stdbool.h>
 
@@ -17,6 +18,14 @@ struct dispatcher *mesh__dispatcher_new(const struct mem *, void (*work)(void *u
 
 /* Any thread; cheap when a wake is pending already. */
 void mesh__dispatcher_wake(struct dispatcher *, bool urgent);
+
+/* Waits until `work` has run from its beginning to its end once more, for at most `timeout` (NANOS_NEVER: as long as it
+ * takes). False when the time is up first. A stop from inside `work` ends the wait too, since the thread may wait there
+ * for whoever waits here. Not from inside `work`, and not once a stop from elsewhere may have begun. */
+bool mesh__dispatcher_flush(struct dispatcher *, mesh_nanos timeout);
+
+/* True while `work` runs. Any thread. */
+bool mesh__dispatcher_is_working(struct dispatcher *);
 
 /* True in the dispatcher's own thread. */
 bool mesh__dispatcher_is_self(const struct dispatcher *);

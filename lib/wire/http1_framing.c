@@ -105,6 +105,8 @@ const char *mesh__http1_read_request_line(struct view line, struct http1_head *h
         return "an HTTP version other than 1.0 and 1.1";
     if (!mesh__http1_token(head->method))
         return "a method that is no token";
+    if (mesh__view_equal(head->method, VIEW_LITERAL("CONNECT"))) /* whatever its target: a 2xx would open a tunnel */
+        return "CONNECT, which asks for a tunnel";
     if (!read_target(target, head))
         return "a request target that is neither in origin form nor an http URL";
     return NULL;

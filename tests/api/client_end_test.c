@@ -123,11 +123,13 @@ END_TEST
 
 /* ---- nothing comes after a free in a callback ---- */
 
-static atomic_bool freed;
+static atomic_bool all_started, freed;
 static atomic_int late;
 
 static void free_here(struct scene *scene)
 {
+    while (!atomic_load(&all_started)) /* no function may begin once the client is being freed */
+        sched_yield();
     if (atomic_exchange(&freed, true))
         return;
     mesh_client_free(scene->client);
@@ -191,12 +193,14 @@ START_TEST(silence_after_free)
     options.allocator = &allocator;
     options.on_span = _i < 2 ? on_span : on_span_free;
     options.on_completion = _i < 2 ? on_completion : NULL;
+    atomic_store(&all_started, false);
     atomic_store(&freed, false);
     atomic_store(&wholly_gone, false);
     atomic_store(&late, 0);
     open_client(&scene, &options);
     for (int i = 0; i < 8; i++) /* each has two spans */
         ck_assert_int_eq(mesh_call_start(scene.client, "test", NULL, NULL, NULL), MESH_OK);
+    atomic_store(&all_started, true);
     while (external && !atomic_load(&freed))
         ck_assert_int_eq(mesh_loop_process(scene.client, 0), MESH_OK);
     while (!atomic_load(&wholly_gone))
@@ -231,8 +235,10 @@ START_TEST(close_delivers)
         ck_assert_int_eq(mesh_call_start(scene.client, "test", _i == 1 && i % 5 == 0 ? &never : NULL, NULL, NULL),
                          MESH_OK);
     ck_assert_int_eq(mesh_client_close(scene.client, _i == 1 ? 0 : -1), _i == 1 ? MESH_DEADLINE : MESH_OK);
+    if (_i == 0)
+        ck_assert_int_eq(atomic_load(&completed), 50);
+    mesh_client_free(scene.client); /* gives out what close had no time for */
     ck_assert_int_eq(atomic_load(&completed), 50);
-    mesh_client_free(scene.client);
     end_scene(&scene);
 }
 END_TEST

@@ -38,6 +38,10 @@ static const struct row rows[] = {
     { "a name that is no token", "GET / HTTP/1.1\r\n" HOST "a(b: c\r\n\r\n", { 400 }, false },
     { "absolute form", "GET http://x/ HTTP/1.1\r\n" HOST "\r\n", { 200 }, true },
     { "absolute form with https", "GET https://x/ HTTP/1.1\r\n" HOST "\r\n", { 400 }, false },
+    { "absolute form with user information", "GET http://me@x/ HTTP/1.1\r\n" HOST "\r\n", { 400 }, false },
+    { "CONNECT to a URL", "CONNECT http://x/ HTTP/1.1\r\n" HOST "\r\n", { 400 }, false },
+    { "CONNECT to a path", "CONNECT / HTTP/1.1\r\n" HOST "\r\n", { 400 }, false },
+    { "a method of another protocol", "PLAY / HTTP/1.1\r\n" HOST "\r\n", { 501 }, false },
     { "an unknown method", "BREW / HTTP/1.1\r\n" HOST "\r\n", { 501 }, false },
     { "nothing behind an unknown method", "BREW / HTTP/1.1\r\n" HOST "\r\n" FIRST, { 501 }, false },
     { "an unknown method in a bad line", "BREW / HTTP\r\n" HOST "\r\n", { 400 }, false },
@@ -218,7 +222,7 @@ END_TEST
 
 START_TEST(test_idle_connection)
 {
-    mesh_server *server = open_server("{\"idle_timeout\": \"20ms\"}", NULL, answer_ok, NULL);
+    mesh_server *server = open_server("{\"idle_timeout\": \"200ms\"}", NULL, answer_ok, NULL);
     struct peer peer = peer_connect(mesh_server_address(server));
     if (_i == 1)
         ck_assert_int_eq(peer_ask(&peer, FIRST, NULL, 0), 200);
@@ -244,7 +248,7 @@ static void answer_much(mesh_exchange *exchange, void *user)
 START_TEST(test_peer_that_does_not_read)
 {
     size_t size = 32u << 20; /* more than socket buffers take */
-    mesh_server *server = open_server("{\"idle_timeout\": \"50ms\"}", NULL, answer_much, &size);
+    mesh_server *server = open_server("{\"idle_timeout\": \"200ms\"}", NULL, answer_much, &size);
     struct peer lazy = peer_connect(mesh_server_address(server));
     ck_assert(peer_say(&lazy, FIRST));
     /* With the only connection gone the drain ends by itself: nothing is left to cut. */

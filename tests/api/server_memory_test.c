@@ -6,6 +6,7 @@
 #include <check.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,8 +208,36 @@ START_TEST(test_open_fails)
     ck_assert_int_eq(mesh_server_open(config, "test", NULL, handle, NULL, NULL, NULL), MESH_EINVAL);
     bad.allocator = &half;
     ck_assert_int_eq(mesh_server_open(config, "test", &bad, handle, NULL, &server, NULL), MESH_EINVAL);
-    bad.size = 0;
-    ck_assert_int_eq(mesh_server_open(config, "test", &bad, handle, NULL, &server, NULL), MESH_EINVAL);
+    mesh_config_free(config);
+}
+END_TEST
+
+/* Smaller than the first version of the struct: nobody has set it up. The same words as the client's. */
+START_TEST(test_options_are_not_set_up)
+{
+    static const uint32_t sizes[] = { 0, 1, offsetof(mesh_options, user), sizeof(mesh_options) };
+    mesh_config *config;
+    ck_assert_int_eq(mesh_config_new(&config), MESH_OK);
+    ck_assert_int_eq(mesh_config_set_string(config, "/servers/test/listen", "127.0.0.1:0"), MESH_OK);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        mesh_options options = MESH_OPTIONS_INIT;
+        mesh_server *server = NULL;
+        mesh_client *client = NULL;
+        mesh_error *why[2] = { NULL, NULL };
+        options.size = sizes[i];
+        mesh_status expected = sizes[i] < sizeof(options) ? MESH_EINVAL : MESH_OK;
+        mesh_status served = mesh_server_open(config, "test", &options, handle, NULL, &server, &why[0]);
+        mesh_status opened = mesh_client_open(config, &options, &client, &why[1]);
+        ck_assert_msg(served == expected && opened == expected, "size %u: %s and %s", sizes[i],
+                      mesh_status_name(served), mesh_status_name(opened));
+        ck_assert_int_eq(server != NULL, expected == MESH_OK);
+        ck_assert_str_eq(mesh_error_text(why[0]), mesh_error_text(why[1]));
+        ck_assert_int_eq(strstr(mesh_error_text(why[0]), "options.size") != NULL, expected != MESH_OK);
+        mesh_error_free(why[0]);
+        mesh_error_free(why[1]);
+        mesh_server_free(server);
+        mesh_client_free(client);
+    }
     mesh_config_free(config);
 }
 END_TEST
@@ -223,6 +252,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_memory_runs_out_while_serving, 0, 2);
     tcase_add_test(tcase, test_memory_runs_out_while_opening);
     tcase_add_test(tcase, test_open_fails);
+    tcase_add_test(tcase, test_options_are_not_set_up);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

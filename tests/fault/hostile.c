@@ -162,6 +162,13 @@ uint32_t hostile_requests(const struct hostile *peer)
     return atomic_load(&peer->requests);
 }
 
+void hostile_await_requests(const struct hostile *peer, uint32_t count)
+{
+    while (hostile_requests(peer) < count)
+        sched_yield();
+    ck_assert_uint_eq(hostile_requests(peer), count);
+}
+
 static size_t body_size(const char *head)
 {
     for (const char *line = head; line; line = strchr(line + 1, '\n'))

@@ -30,6 +30,9 @@ const char *hostile_address(const struct hostile *); /* "127.0.0.1:PORT" */
 uint32_t hostile_connections(const struct hostile *);
 uint32_t hostile_requests(const struct hostile *); /* taken whole */
 
+/* Waits until so many requests have been taken whole; more of them fail the test. */
+void hostile_await_requests(const struct hostile *, uint32_t count);
+
 /* For scripts. Takes one whole request (with Content-Length or without a body); false when the client has closed. */
 bool hostile_request(struct hostile_connection *);
 bool hostile_send(struct hostile_connection *, const void *bytes, size_t size);

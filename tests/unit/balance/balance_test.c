@@ -292,6 +292,40 @@ START_TEST(the_worst_of_many_is_never_the_better_of_two)
 }
 END_TEST
 
+static uint64_t weather; /* what changes from one read to the next */
+
+static struct candidate read_changing(const void *context, uint32_t index)
+{
+    const struct balance_view *view = context;
+    ck_assert_uint_lt(index, view->count);
+    struct rng rng;
+    mesh__rng_init(&rng, weather++);
+    uint64_t bits = mesh__rng_next(&rng);
+    uint32_t active = (uint32_t)(bits >> 8) % 3;
+    return (struct candidate){ .cost = active * 1e6 - 1,
+                               .active = active,
+                               .weight = 1 + index % 3,
+                               .out = (bits & 1) != 0,
+                               .tried = (bits & 2) != 0,
+                               .probe_due = (bits & 12) == 0 };
+}
+
+/* Other shards take endpoints out and back while one chooses: a choice is one of them all the same. */
+START_TEST(endpoints_change_while_they_are_read)
+{
+    for (uint32_t count = 1; count <= 6; count++)
+        for (uint64_t i = 0; i < 5000; i++) {
+            struct balance_view view = { .read = read_changing, .count = count, .max_weight = 3 };
+            uint64_t cursor = i;
+            view.context = &view;
+            view.panic = i % 5 == 0;
+            view.look_for_probe = i % 7 == 0;
+            struct choice choice = mesh__balance_choose(balancers[_i], &view, &cursor, i * 0x9e3779b97f4a7c15u);
+            ck_assert_msg(choice.index >= 0 && (uint32_t)choice.index < count, "%d of %u", (int)choice.index, count);
+        }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("balance");
@@ -307,6 +341,7 @@ int main(void)
     tcase_add_test(tcase, round_robin_honours_weights_exactly);
     tcase_add_test(tcase, round_robin_honours_weights_on_average_when_the_heaviest_is_out);
     tcase_add_loop_test(tcase, two_candidates, 0, (int)(sizeof(duels) / sizeof(duels[0])));
+    tcase_add_loop_test(tcase, endpoints_change_while_they_are_read, 0, all);
     tcase_add_test(tcase, ties_follow_the_weights);
     tcase_add_test(tcase, the_worst_of_many_is_never_the_better_of_two);
     suite_add_tcase(suite, tcase);

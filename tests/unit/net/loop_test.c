@@ -5,10 +5,12 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A clock that the test moves; 0: the machine's own. */
@@ -266,11 +268,9 @@ START_TEST(a_due_timer_can_still_be_cancelled_or_moved)
 }
 END_TEST
 
-/* Memory that is out for whoever asks for more of it than it has. */
-static void *never_more(void *block, size_t old_bytes, size_t bytes, void *user)
+/* Memory that is out. */
+static void *never_more(size_t bytes, void *user)
 {
-    (void)block;
-    (void)old_bytes;
     (void)bytes;
     (void)user;
     return NULL;
@@ -306,7 +306,7 @@ START_TEST(a_timer_that_repeats_itself_needs_no_memory)
     for (int i = 0; i < 5; i++)
         ck_assert(mesh__loop_timer_set(&loop, &due[i]->timer, i + 1));
     ck_assert_uint_eq(loop.timers.capacity, ROOM);
-    full.resize = never_more;
+    full.allocate = never_more;
     loop.timers.mem = &full;
     turn_and_expect("cfal");
     ck_assert_uint_eq(first.events, ROOM - 3); /* all places but its own and those of the two behind it */
@@ -462,6 +462,71 @@ START_TEST(lack_of_memory_changes_nothing)
 }
 END_TEST
 
+static int blocks; /* not yet given back */
+
+static void *count_allocate(size_t bytes, void *user)
+{
+    (void)user;
+    blocks++;
+    return malloc(bytes);
+}
+
+static void *count_resize(void *block, size_t old_bytes, size_t bytes, void *user)
+{
+    (void)user;
+    (void)old_bytes;
+    blocks += block == NULL;
+    return realloc(block, bytes);
+}
+
+static void count_release(void *block, void *user)
+{
+    (void)user;
+    blocks--;
+    free(block);
+}
+
+/* In a child: every descriptor is closed and every block given back, and the parent's loop goes on. */
+START_TEST(a_child_abandons_the_loop)
+{
+    enum { COUNT = 100 };
+    const struct mem mem = { count_allocate, count_resize, count_release, NULL };
+    struct loop own;
+    struct actor actors[COUNT];
+    ck_assert_int_eq(mesh__loop_init(&own, &mem, &world), 0);
+    for (int i = 0; i < COUNT; i++) {
+        actors[i] = actor_of('x', NULL, NULL);
+        ck_assert_int_eq(mesh__loop_watch(&own, &actors[i].watch, readable(), LOOP_READ), 0);
+        ck_assert(mesh__loop_timer_set(&own, &actors[i].timer, NANOS_S * 100));
+    }
+    int own_fds[2] = { own.epoll_fd, own.wake_fd };
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        mesh__loop_abandon(&own);
+        bool open = false;
+        for (int i = 0; i < COUNT; i++)
+            open = open || fcntl(actors[i].watch.fd, F_GETFD) >= 0;
+        for (int i = 0; i < 2; i++)
+            open = open || fcntl(own_fds[i], F_GETFD) >= 0;
+        _exit(open ? 1 : blocks != 0 ? 2 : 0);
+    }
+    int status = 0;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    story_size = 0;
+    mesh__loop_turn(&own, 0);
+    ck_assert_uint_gt(story_size, 0); /* the set still watches */
+    for (int i = 0; i < COUNT; i++) {
+        mesh__loop_timer_cancel(&own, &actors[i].timer);
+        mesh__loop_unwatch(&own, &actors[i].watch);
+        close(actors[i].watch.fd);
+    }
+    mesh__loop_fini(&own);
+    ck_assert_int_eq(blocks, 0);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -479,6 +544,7 @@ int main(void)
         a_wait_ends_no_sooner_than_its_timer,
         time_never_runs_backwards,
         lack_of_memory_changes_nothing,
+        a_child_abandons_the_loop,
     };
     Suite *suite = suite_create("loop");
     TCase *tcase = tcase_create("loop");

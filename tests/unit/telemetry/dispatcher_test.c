@@ -18,6 +18,8 @@ struct scene {
     sem_t worked, ended;
     atomic_int runs;
     atomic_bool self, signals_blocked, stop_inside;
+    sem_t may_end; /* of runs that are held */
+    atomic_bool held;
 };
 
 static void wait_for(sem_t *event)
@@ -42,6 +44,10 @@ static void work(void *user)
     sigset_t mask;
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
     scene->signals_blocked = sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGUSR1) == 1;
+    if (scene->held) {
+        sem_post(&scene->worked);
+        wait_for(&scene->may_end);
+    }
     if (scene->stop_inside)
         mesh__dispatcher_stop(scene->dispatcher, on_end);
     sem_post(&scene->worked);
@@ -52,6 +58,7 @@ static void begin(struct scene *scene)
     *scene = (struct scene){ 0 };
     sem_init(&scene->worked, 0, 0);
     sem_init(&scene->ended, 0, 0);
+    sem_init(&scene->may_end, 0, 0);
     scene->dispatcher = mesh__dispatcher_new(&mesh__mem_system, work, scene);
     ck_assert_ptr_nonnull(scene->dispatcher);
 }
@@ -122,6 +129,78 @@ START_TEST(test_stop_from_inside)
 }
 END_TEST
 
+START_TEST(test_flush)
+{
+    static const mesh_nanos timeouts[] = { NANOS_NEVER, 10 * NANOS_S };
+    struct scene scene;
+    begin(&scene);
+    for (int i = 1; i <= 100; i++) {
+        ck_assert(mesh__dispatcher_flush(scene.dispatcher, timeouts[_i]));
+        ck_assert_int_eq(scene.runs, i);
+    }
+    ck_assert(!mesh__dispatcher_is_working(scene.dispatcher));
+    mesh__dispatcher_stop(scene.dispatcher, NULL);
+}
+END_TEST
+
+static void *flush(void *argument)
+{
+    struct scene *scene = argument;
+    bool done = mesh__dispatcher_flush(scene->dispatcher, NANOS_NEVER);
+    return done ? scene : NULL;
+}
+
+/* A run that is under way does not count: it may have looked at its work already. */
+START_TEST(test_flush_under_way)
+{
+    struct scene scene;
+    begin(&scene);
+    scene.held = true;
+    mesh__dispatcher_wake(scene.dispatcher, true);
+    wait_for(&scene.worked);
+    ck_assert(mesh__dispatcher_is_working(scene.dispatcher));
+    ck_assert(!mesh__dispatcher_flush(scene.dispatcher, 0));
+    ck_assert(!mesh__dispatcher_flush(scene.dispatcher, NANOS_MS));
+    ck_assert_int_eq(scene.runs, 1);
+    scene.held = false;
+    sem_post(&scene.may_end);
+    ck_assert(mesh__dispatcher_flush(scene.dispatcher, NANOS_NEVER));
+    ck_assert_int_ge(scene.runs, 2);
+    mesh__dispatcher_stop(scene.dispatcher, NULL);
+}
+END_TEST
+
+static void stop_and_join(void *user)
+{
+    struct scene *scene = user;
+    sem_post(&scene->worked);
+    wait_for(&scene->may_end);
+    mesh__dispatcher_stop(scene->dispatcher, on_end);
+    sem_post(&scene->worked);
+    wait_for(&scene->may_end); /* the flusher has returned */
+}
+
+START_TEST(test_stop_from_inside_ends_a_flush)
+{
+    struct scene scene = { 0 };
+    sem_init(&scene.worked, 0, 0);
+    sem_init(&scene.ended, 0, 0);
+    sem_init(&scene.may_end, 0, 0);
+    scene.dispatcher = mesh__dispatcher_new(&mesh__mem_system, stop_and_join, &scene);
+    ck_assert_ptr_nonnull(scene.dispatcher);
+    mesh__dispatcher_wake(scene.dispatcher, true);
+    wait_for(&scene.worked);
+    pthread_t flusher;
+    ck_assert_int_eq(pthread_create(&flusher, NULL, flush, &scene), 0);
+    sem_post(&scene.may_end);
+    void *done;
+    ck_assert_int_eq(pthread_join(flusher, &done), 0);
+    ck_assert_ptr_eq(done, &scene);
+    sem_post(&scene.may_end);
+    wait_for(&scene.ended);
+}
+END_TEST
+
 static _Atomic int64_t blocks;
 
 static void *count_allocate(size_t bytes, void *user)
@@ -189,6 +268,9 @@ int main(void)
     tcase_add_test(tcase, test_stop_does_not_wait_for_the_delay);
     tcase_add_test(tcase, test_urgent_overtakes);
     tcase_add_test(tcase, test_stop_from_inside);
+    tcase_add_loop_test(tcase, test_flush, 0, 2);
+    tcase_add_test(tcase, test_flush_under_way);
+    tcase_add_test(tcase, test_stop_from_inside_ends_a_flush);
     tcase_add_test(tcase, test_nothing_is_left_for_after_last);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
