@@ -5,7 +5,7 @@ import re
 
 import structure
 
-LIBRARY = re.compile(r"(libc|libpthread|libcares|libcjson|libllhttp|ld-linux-[\w-]+)\.so\.\d+(\.\d+)*$")
+LIBRARY = re.compile(r"(libc|libpthread|libcares|libcjson|libllhttp|libnghttp2|ld-linux-[\w-]+)\.so\.\d+(\.\d+)*$")
 PROGRAM = re.compile(r"(libc|libpthread|libmeshcall|ld-linux-[\w-]+)\.so\.\d+$")
 
 
