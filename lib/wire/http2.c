@@ -41,7 +41,7 @@ static void set_options(nghttp2_option *option)
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, HTTP2_ACKS_MAX);
     nghttp2_option_set_max_settings(option, HTTP2_SETTINGS_MAX);
-    nghttp2_option_set_max_continuations(option, HTTP2_CONTINUATIONS_MAX);
+    nghttp2_option_set_max_continuations(option, 9 * HTTP2_CONTINUATIONS_MAX);
     nghttp2_option_set_stream_reset_rate_limit(option, RESETS_BURST, RESETS_PER_SECOND);
 }
 
@@ -151,6 +151,7 @@ void mesh__http2_lost(struct http2_conn *conn, mesh_status status, const char *r
 static void fail_session(struct http2_conn *conn, int error)
 {
     const char *words = nghttp2_strerror(error);
+    conn->dead = true;
     mesh__http2_fail(conn, error == NGHTTP2_ERR_NOMEM ? MESH_NO_MEMORY : MESH_PROTOCOL, words, strlen(words));
 }
 
@@ -182,7 +183,7 @@ mesh_status mesh__http2_write(struct http2_conn *conn, struct buf *out, size_t m
 {
     conn->out = out;
     conn->out_most = most;
-    while (out->size < most) {
+    while (out->size < most && !conn->dead) {
         const uint8_t *bytes;
         conn->out_paused = false;
         ssize_t size = nghttp2_session_mem_send(conn->session, &bytes);
@@ -203,7 +204,7 @@ mesh_status mesh__http2_write(struct http2_conn *conn, struct buf *out, size_t m
 
 bool mesh__http2_wants_write(const struct http2_conn *conn)
 {
-    return nghttp2_session_want_write(conn->session) != 0;
+    return !conn->dead && nghttp2_session_want_write(conn->session) != 0;
 }
 
 const char *mesh__http2_reason(const struct http2_conn *conn)
@@ -281,5 +282,6 @@ void mesh__http2_farewell(struct http2_conn *conn)
 
 bool mesh__http2_done(const struct http2_conn *conn)
 {
-    return nghttp2_session_want_read(conn->session) == 0 && nghttp2_session_want_write(conn->session) == 0;
+    return conn->dead ||
+           (nghttp2_session_want_read(conn->session) == 0 && nghttp2_session_want_write(conn->session) == 0);
 }

@@ -65,13 +65,15 @@ struct http2_conn {
     size_t out_most;
     bool out_paused;
 
-    uint32_t open;     /* streams of ours that nghttp2 knows */
-    uint32_t spoiled;  /* a server's: HTTP2_SPOILED_MAX */
-    uint32_t empty;    /* DATA frames in a row */
-    uint32_t greeting; /* bytes that look like "HTTP/" so far; more than 5: they were not */
+    uint32_t open;          /* streams of ours that nghttp2 knows */
+    uint32_t spoiled;       /* a server's: HTTP2_SPOILED_MAX */
+    uint32_t empty;         /* DATA frames in a row */
+    uint32_t continuations; /* frames of one header block */
+    uint32_t greeting;      /* bytes that look like "HTTP/" so far; more than 5: they were not */
     bool goaway_received, drain_asked, goaway_sent;
     bool notice_waiting; /* the PING behind a shutdown notice is on its way */
     bool ping_waiting;
+    bool dead; /* nghttp2 cannot go on: it is not called any more */
     uint64_t ping_count;
 
     size_t window;  /* of the connection */

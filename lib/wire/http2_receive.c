@@ -27,6 +27,18 @@ static void pass_limit(struct http2_stream *stream, mesh_status status, const ch
     (void)mesh__http2_leave(stream);
 }
 
+/* nghttp2 counts a CONTINUATION anew for each piece that its first 9 bytes come in, so its limit is the wider one. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user)
+{
+    (void)session;
+    struct http2_conn *conn = user;
+    if (head->type == NGHTTP2_HEADERS)
+        conn->continuations = 0;
+    else if (head->type == NGHTTP2_CONTINUATION && ++conn->continuations == HTTP2_CONTINUATIONS_MAX + 1)
+        mesh__http2_terminate(conn, NGHTTP2_ENHANCE_YOUR_CALM, "too many CONTINUATION frames");
+    return 0;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct http2_conn *conn = user;
@@ -287,6 +299,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 
 void mesh__http2_set_receivers(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
