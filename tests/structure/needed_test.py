@@ -6,8 +6,8 @@ import re
 
 import structure
 
-LIBRARY = re.compile(r"(libc|libpthread|libcares|libcjson|libllhttp|libmbed(tls|x509|crypto)|ld-linux-[\w-]+)"
-                     r"\.so\.\d+(\.\d+)*$")
+LIBRARY = re.compile(r"(libc|libpthread|libcares|libcjson|libllhttp|libnghttp2|libmbed(tls|x509|crypto)|"
+                     r"ld-linux-[\w-]+)\.so\.\d+(\.\d+)*$")
 PROGRAM = re.compile(r"(libc|libpthread|libmeshcall|ld-linux-[\w-]+)\.so\.\d+$")
 ISSUER = re.compile(PROGRAM.pattern + r"|(libmbedx509|libmbedcrypto)\.so\.\d+$")
 

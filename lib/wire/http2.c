@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http2.c - a connection: nghttp2 set up with our limits and memory, bytes through it, and its end. */
+#include "wire/http2_inside.h"
+
+#define RESETS_BURST 1000 /* nghttp2's own count of RST_STREAM that come, beside HTTP2_SPOILED_MAX */
+#define RESETS_PER_SECOND 33
+/* Of HPACK's table for what we send; the one for what we receive has the default 4096, since not every peer follows a
+ * smaller one. An entry costs nghttp2 three times what it counts, and what calls of one service repeat fits here. */
+#define TABLE_SIZE 1024
+
+static void *take(size_t size, void *user)
+{
+    return mesh__http2_pool_take(user, size);
+}
+
+static void give(void *block, void *user)
+{
+    mesh__http2_pool_give(user, block);
+}
+
+static void *take_zeroed(size_t count, size_t size, void *user)
+{
+    if (size > 0 && count > SIZE_MAX / size)
+        return NULL;
+    void *block = mesh__http2_pool_take(user, count * size);
+    if (block != NULL)
+        memset(block, 0, count * size);
+    return block;
+}
+
+static void *resize(void *block, size_t size, void *user)
+{
+    return mesh__http2_pool_resize(user, block, size);
+}
+
+static void set_options(nghttp2_option *option)
+{
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_peer_max_concurrent_streams(option, 100);
+    nghttp2_option_set_max_deflate_dynamic_table_size(option, TABLE_SIZE);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_max_outbound_ack(option, HTTP2_ACKS_MAX);
+    nghttp2_option_set_max_settings(option, HTTP2_SETTINGS_MAX);
+    nghttp2_option_set_max_continuations(option, 9 * HTTP2_CONTINUATIONS_MAX);
+    nghttp2_option_set_stream_reset_rate_limit(option, RESETS_BURST, RESETS_PER_SECOND);
+}
+
+static bool open_session(struct http2_conn *conn)
+{
+    nghttp2_mem mem = { conn->pool, take, give, take_zeroed, resize };
+    nghttp2_session_callbacks *callbacks = NULL;
+    nghttp2_option *option = NULL;
+    bool ok = nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0;
+    if (ok) {
+        mesh__http2_set_receivers(callbacks);
+        mesh__http2_set_senders(callbacks);
+        set_options(option);
+        if (conn->config.role == HTTP2_CLIENT)
+            ok = nghttp2_session_client_new3(&conn->session, callbacks, conn, option, &mem) == 0;
+        else
+            ok = nghttp2_session_server_new3(&conn->session, callbacks, conn, option, &mem) == 0;
+    }
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(callbacks);
+    return ok;
+}
+
+static bool submit_settings(struct http2_conn *conn)
+{
+    const struct http2_config *config = &conn->config;
+    uint32_t header = config->limits.max_header < INT32_MAX ? (uint32_t)config->limits.max_header : INT32_MAX;
+    nghttp2_settings_entry server[] = { { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, config->max_streams },
+                                        { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, header },
+                                        { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 } };
+    nghttp2_settings_entry client[] = { { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+                                        { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, header },
+                                        { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 } };
+    nghttp2_settings_entry *entries = config->role == HTTP2_CLIENT ? client : server;
+    if (nghttp2_submit_settings(conn->session, NGHTTP2_FLAG_NONE, entries, 3) != 0)
+        return false;
+    return config->first_id == 0 || nghttp2_session_set_next_stream_id(conn->session, config->first_id) == 0;
+}
+
+struct http2_conn *mesh__http2_new(struct http2_pool *pool, const struct http2_config *config,
+                                   const struct http2_events *events, void *user)
+{
+    struct http2_conn *conn = mesh__http2_pool_take(pool, sizeof *conn);
+    if (conn == NULL)
+        return NULL;
+    *conn = (struct http2_conn){ .pool = pool, .config = *config, .events = events, .user = user };
+    mesh__list_init(&conn->streams);
+    if (!open_session(conn) || !submit_settings(conn) || !mesh__http2_window_open(conn)) {
+        mesh__http2_free(conn);
+        return NULL;
+    }
+    return conn;
+}
+
+void mesh__http2_free(struct http2_conn *conn)
+{
+    if (conn == NULL)
+        return;
+    for (struct list *link = mesh__list_pop(&conn->streams); link != NULL; link = mesh__list_pop(&conn->streams))
+        mesh__http2_pool_give(conn->pool, CONTAINER_OF(link, struct http2_stream, link));
+    mesh__http2_fields_end(conn);
+    nghttp2_session_del(conn->session);
+    mesh__http2_pool_give(conn->pool, conn);
+}
+
+void mesh__http2_fail(struct http2_conn *conn, mesh_status status, const char *reason, size_t reason_size)
+{
+    if (conn->status != MESH_OK)
+        return;
+    conn->status = status;
+    if (reason == NULL) {
+        reason = status == MESH_NO_MEMORY ? "memory ran out" : "the connection broke";
+        reason_size = strlen(reason);
+    }
+    if (reason_size >= sizeof conn->reason)
+        reason_size = sizeof conn->reason - 1;
+    memcpy(conn->reason, reason, reason_size);
+    conn->reason[reason_size] = '\0';
+}
+
+void mesh__http2_terminate(struct http2_conn *conn, uint32_t code, const char *reason)
+{
+    /* Its sending makes the connection broken, with these words. */
+    if (nghttp2_session_terminate_session(conn->session, code) != 0)
+        mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
+    if (conn->status == MESH_OK && conn->reason[0] == '\0')
+        (void)strncpy(conn->reason, reason, sizeof conn->reason - 1);
+}
+
+static void tell_all(struct http2_conn *conn, mesh_status status)
+{
+    conn->cut = status;
+    while (!mesh__list_empty(&conn->streams)) {
+        struct http2_stream *stream = CONTAINER_OF(conn->streams.next, struct http2_stream, link);
+        (void)nghttp2_session_set_stream_user_data(conn->session, stream->id, NULL);
+        mesh__http2_tell_closed(stream, NGHTTP2_INTERNAL_ERROR);
+    }
+}
+
+void mesh__http2_lost(struct http2_conn *conn, mesh_status status, const char *reason)
+{
+    mesh__http2_fail(conn, status, reason, strlen(reason));
+    tell_all(conn, status);
+}
+
+/* What nghttp2 says when it cannot go on. */
+static void fail_session(struct http2_conn *conn, int error)
+{
+    const char *words = nghttp2_strerror(error);
+    conn->dead = true;
+    mesh__http2_fail(conn, error == NGHTTP2_ERR_NOMEM ? MESH_NO_MEMORY : MESH_PROTOCOL, words, strlen(words));
+}
+
+/* Looks whether a server's first bytes are those of an HTTP/1 response. */
+static void watch_greeting(struct http2_conn *conn, const char *bytes, size_t size)
+{
+    static const char http1[5] = { 'H', 'T', 'T', 'P', '/' };
+    for (size_t i = 0; i < size && conn->greeting < sizeof http1; i++)
+        conn->greeting = bytes[i] == http1[conn->greeting] ? conn->greeting + 1 : UINT32_MAX;
+    if (conn->greeting == sizeof http1)
+        mesh__http2_fail(conn, MESH_PROTOCOL, "the peer speaks HTTP/1", strlen("the peer speaks HTTP/1"));
+}
+
+mesh_status mesh__http2_read(struct http2_conn *conn, const char *bytes, size_t size)
+{
+    if (conn->status == MESH_OK && conn->config.role == HTTP2_CLIENT)
+        watch_greeting(conn, bytes, size);
+    if (conn->status == MESH_OK) {
+        ssize_t used = nghttp2_session_mem_recv(conn->session, (const uint8_t *)bytes, size);
+        if (used < 0)
+            fail_session(conn, (int)used);
+    }
+    if (conn->status != MESH_OK)
+        tell_all(conn, conn->status);
+    return conn->status;
+}
+
+mesh_status mesh__http2_write(struct http2_conn *conn, struct buf *out, size_t most)
+{
+    conn->out = out;
+    conn->out_most = most;
+    while (out->size < most && !conn->dead) {
+        const uint8_t *bytes;
+        conn->out_paused = false;
+        ssize_t size = nghttp2_session_mem_send(conn->session, &bytes);
+        if (size < 0)
+            fail_session(conn, (int)size);
+        else if (size > 0 && !mesh__buf_append(out, bytes, (size_t)size))
+            mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
+        if (size <= 0 && !conn->out_paused)
+            break;
+        if (out->failed)
+            break;
+    }
+    conn->out = NULL;
+    if (conn->status != MESH_OK)
+        tell_all(conn, conn->status);
+    return conn->status;
+}
+
+bool mesh__http2_wants_write(const struct http2_conn *conn)
+{
+    return !conn->dead && nghttp2_session_want_write(conn->session) != 0;
+}
+
+const char *mesh__http2_reason(const struct http2_conn *conn)
+{
+    return conn->reason;
+}
+
+bool mesh__http2_peer_is_http1(const struct http2_conn *conn)
+{
+    return conn->greeting == 5;
+}
+
+bool mesh__http2_draining(const struct http2_conn *conn)
+{
+    return conn->status != MESH_OK || conn->goaway_received || conn->goaway_sent || conn->drain_asked ||
+           nghttp2_session_get_next_stream_id(conn->session) > INT32_MAX;
+}
+
+uint32_t mesh__http2_room(const struct http2_conn *conn)
+{
+    if (mesh__http2_draining(conn))
+        return 0;
+    uint32_t most = nghttp2_session_get_remote_settings(conn->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    if (conn->config.max_streams > 0 && conn->config.max_streams < most)
+        most = conn->config.max_streams;
+    return conn->open < most ? most - conn->open : 0;
+}
+
+uint32_t mesh__http2_open_streams(const struct http2_conn *conn)
+{
+    return conn->open;
+}
+
+static bool send_ping(struct http2_conn *conn, uint64_t count)
+{
+    uint8_t opaque[8];
+    memcpy(opaque, &count, sizeof opaque);
+    return nghttp2_submit_ping(conn->session, NGHTTP2_FLAG_NONE, opaque) == 0;
+}
+
+bool mesh__http2_ping(struct http2_conn *conn)
+{
+    if (conn->ping_waiting || conn->status != MESH_OK || !send_ping(conn, conn->ping_count + 1))
+        return false;
+    conn->ping_count++;
+    conn->ping_waiting = true;
+    return true;
+}
+
+bool mesh__http2_ping_waiting(const struct http2_conn *conn)
+{
+    return conn->ping_waiting;
+}
+
+void mesh__http2_drain(struct http2_conn *conn)
+{
+    if (conn->drain_asked || conn->status != MESH_OK)
+        return;
+    conn->drain_asked = true;
+    if (conn->config.role == HTTP2_CLIENT) {
+        mesh__http2_farewell(conn);
+        return;
+    }
+    conn->notice_waiting = true;
+    if (nghttp2_submit_shutdown_notice(conn->session) != 0 || !send_ping(conn, 0))
+        mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
+}
+
+void mesh__http2_farewell(struct http2_conn *conn)
+{
+    if (conn->drain_asked && conn->open == 0 && conn->status == MESH_OK &&
+        nghttp2_submit_goaway(conn->session, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0) != 0)
+        mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
+}
+
+bool mesh__http2_done(const struct http2_conn *conn)
+{
+    return conn->dead ||
+           (nghttp2_session_want_read(conn->session) == 0 && nghttp2_session_want_write(conn->session) == 0);
+}
