@@ -51,9 +51,18 @@ static void sniff(struct connection *connection)
     } else if (first == FIRST_BYTE_OF_TLS) {
         shake(connection);
     } else {
-        mesh__connection_begin(connection);
+        mesh__http1_side_begin(connection, true);
         mesh__connection_ready(connection, LOOP_READ);
     }
+}
+
+/* Hands are shaken: ALPN says what is spoken; without it the first bytes do. */
+static void begin_secure(struct connection *connection, const struct tls_report *report)
+{
+    if (strcmp(report->alpn, "h2") == 0)
+        mesh__http2_side_begin(connection, NULL, 0);
+    else
+        mesh__http1_side_begin(connection, report->alpn[0] == '\0');
 }
 
 /* Who the peer is, now that it is known. False when memory is out. */
@@ -106,7 +115,7 @@ static void go_on_shaking(struct connection *connection)
         SERVER_LOG(server, MESH_LOG_DEBUG, "server %s: a connection from %s speaks %s, %s%s%s", server->settings->name,
                    mesh__peer_name(connection->peer), state.report->version, state.report->suite,
                    connection->peer->id.text.size > 0 ? ", and is " : "", connection->peer->id.text.data);
-        mesh__connection_begin(connection);
+        begin_secure(connection, state.report);
     }
 }
 
@@ -123,7 +132,7 @@ static void start(struct connection *connection)
     const struct server_config *settings = connection->server->settings;
     switch (settings->tls.mode) {
     case TLS_MODE_DISABLE:
-        mesh__connection_begin(connection);
+        mesh__http1_side_begin(connection, true);
         break;
     case TLS_MODE_PERMISSIVE:
         connection->state = CONNECTION_SNIFFING;
@@ -146,7 +155,7 @@ static struct peer *name_peer(const struct mem *mem, const struct sockaddr *peer
 
 static void free_parts(struct connection *connection, const struct mem *mem)
 {
-    mesh__http1_reader_free(connection->reader);
+    mesh__http1_reader_free(connection->http1.reader);
     mesh__peer_unref(mem, connection->peer);
     mesh__mem_free(mem, connection);
 }
@@ -159,12 +168,15 @@ static struct connection *make(mesh_server *server, const struct sockaddr *peer,
         return NULL;
     connection->server = server;
     connection->timer.fire = mesh__connection_timeout;
-    mesh__buf_init(&connection->in, &server->mem, IN_MAX);
+    mesh__list_init(&connection->http2.coming);
+    mesh__list_init(&connection->http2.serving);
+    mesh__list_init(&connection->http2.going);
+    mesh__buf_init(&connection->http1.in, &server->mem, IN_MAX);
     mesh__buf_init(&connection->out, &server->mem, OUT_MAX);
-    connection->reader = mesh__connection_reader(connection);
+    connection->http1.reader = mesh__http1_side_reader(connection);
     connection->peer = name_peer(&server->mem, peer, peer_size);
     /* At any time a connection has one timer, its own or that of its handshake. */
-    if (connection->reader != NULL && connection->peer != NULL &&
+    if (connection->http1.reader != NULL && connection->peer != NULL &&
         mesh__heap_reserve(&server->own.loop.timers, server->own.connection_count + 1 + SERVER_TIMERS))
         return connection;
     free_parts(connection, &server->mem);

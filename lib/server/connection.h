@@ -5,16 +5,44 @@
 
 #include "net/stream.h"
 #include "server/exchange.h"
+#include "wire/http2.h"
 
 enum connection_state {
     CONNECTION_SNIFFING,  /* nothing has come; the first byte says whether it is TLS */
     CONNECTION_SHAKING,   /* hands are being shaken */
-    CONNECTION_IDLE,      /* no byte of a request has come */
+    CONNECTION_IDLE,      /* HTTP/1.1, or not known yet: no byte of a request has come */
     CONNECTION_READING,   /* a request is coming */
     CONNECTION_SERVING,   /* it is with its handler */
     CONNECTION_WRITING,   /* its answer is going out */
+    CONNECTION_SHARED,    /* HTTP/2: any number of exchanges, each in a state of its own */
     CONNECTION_LINGERING, /* the last answer is out; what the peer still sends is discarded */
     CONNECTION_CLOSED
+};
+
+/* HTTP/1.1's half: one exchange at a time. */
+struct connection_http1 {
+    struct http1_reader *reader;
+    mesh_exchange *exchange; /* whose request is coming, or which is with its handler; else NULL */
+    struct buf in;           /* bytes read that belong to later requests */
+    size_t in_at;            /* of these used already */
+    bool expects_continue;
+    bool close_after; /* nothing follows what is in `out` */
+    bool linger;      /* the peer may still be sending when that is out */
+    int32_t refusal;  /* why the reader was told to stop: a status; 0: memory */
+};
+
+/* HTTP/2's half. An exchange is in one of the lists, by `here`, for as long as its stream is known. */
+struct connection_http2 {
+    struct http2_conn *conn;  /* NULL: the connection speaks HTTP/1.1 */
+    struct list coming;       /* exchanges whose requests are not complete, the oldest first */
+    struct list serving;      /* with a handler */
+    struct list going;        /* answered, and the answer is not all out; the one that has stood still longest first */
+    struct list link;         /* in the server's `dirty`: frames may have to go out, and the timer to be set */
+    mesh_nanos idle_since;    /* the last exchange ended */
+    mesh_nanos stalled_since; /* with bytes in `out`: the peer last took any */
+    mesh_nanos timer_due;     /* NANOS_NEVER: it is not set */
+    mesh_nanos drained;       /* NANOS_NEVER: not draining; else since when */
+    bool broken;              /* what is in `out` is the last, and has been logged */
 };
 
 struct connection {
@@ -26,16 +54,12 @@ struct connection {
     struct peer *peer;
     uint32_t epoch; /* of the server's identity that hands are shaken with */
     struct loop_timer timer;
-    struct http1_reader *reader;
-    mesh_exchange *exchange; /* whose request is coming, or which is with its handler; else NULL */
-    struct buf in;           /* bytes read that belong to later requests */
-    size_t in_at;            /* of these used already */
     struct buf out;
-    size_t out_at; /* of these written already */
-    bool expects_continue;
-    bool close_after; /* nothing follows what is in `out` */
-    bool linger;      /* the peer may still be sending when that is out */
-    int32_t refusal;  /* why the reader was told to stop: a status; 0: memory */
+    size_t out_at;       /* of these written already */
+    bool undecided;      /* the first bytes say whether it is HTTP/2 */
+    size_t preface_size; /* so many of them are those of HTTP/2's preface */
+    struct connection_http1 http1;
+    struct connection_http2 http2;
 };
 
 /* Takes the descriptor, also when it fails: a negative errno. */
@@ -44,27 +68,67 @@ int mesh__connection_open(mesh_server *, int fd, const struct sockaddr *peer, so
 /* Sends the reply of an exchange that has come back, if its connection is still there, and goes on with the next. */
 void mesh__connection_answer(mesh_exchange *);
 
-/* Closes the connection if no request is under way or has arrived. */
+/* Closes the connection if no request is under way or has arrived; HTTP/2 takes leave first. */
 void mesh__connection_drain(struct connection *);
 
 /* The server's identity has changed: a connection of an old one is closed after its next answer, or soon if it stays
  * idle. */
 void mesh__connection_outdate(struct connection *);
 
-/* Closes the connection; true when that cut an exchange. */
-bool mesh__connection_cut(struct connection *);
+/* Closes the connection; how many exchanges that cut. */
+uint32_t mesh__connection_cut(struct connection *);
 
-/* Frees the connections that have closed. */
+/* At the end of a turn: sends what the turn has left to send on HTTP/2 connections, */
+void mesh__connection_flush(mesh_server *);
+
+/* and frees the connections that have closed. */
 void mesh__connection_bury(mesh_server *);
 
-/* Between connection.c and admission.c, which has the states before the first request. */
-void mesh__connection_admit(struct connection *);                  /* something is ready in one of those */
-struct http1_reader *mesh__connection_reader(struct connection *); /* a new one for it; NULL: no memory */
-void mesh__connection_begin(struct connection *);                  /* from here on requests are awaited */
-void mesh__connection_ready(void *connection, uint32_t events);    /* of its stream */
-void mesh__connection_timeout(struct loop_timer *);                /* of its timer */
-void mesh__connection_wait(struct connection *, mesh_nanos most);  /* sets the timer; 0: no limit */
-void mesh__connection_linger(struct connection *); /* finishes the stream and waits for the peer's end */
+/* Between connection.c, its two halves, and admission.c, which has the states before the first request. */
+void mesh__connection_admit(struct connection *);                 /* something is ready in one of those */
+void mesh__connection_ready(void *connection, uint32_t events);   /* of its stream */
+void mesh__connection_timeout(struct loop_timer *);               /* of its timer */
+void mesh__connection_wait(struct connection *, mesh_nanos most); /* sets the timer; 0: no limit */
+void mesh__connection_linger(struct connection *);                /* finishes the stream and waits for the peer's end */
 void mesh__connection_close(struct connection *);
+
+/* Nothing has come that was not taken. Unlike the stream's is_quiet() it takes nothing from a TLS stream. */
+bool mesh__connection_is_silent(const struct connection *);
+
+/* How long it may be idle. A peer whose connection was met with an old identity is told so with its next answer.
+ * Closing an idle connection at once could meet a request under way, which would be lost; one that was silent for a
+ * while will hardly be used. */
+mesh_nanos mesh__connection_idle_time(const struct connection *);
+
+/* Writes what is in `out`: 1 when all of it is out, 0 when the socket is full, or a negative errno. */
+int mesh__connection_write(struct connection *);
+
+/* Reports that the exchange's connection has gone and lets go of it: one that a handler has stays valid, one that was
+ * still coming ends here. */
+void mesh__connection_lose(mesh_exchange *, mesh_status outcome, bool handed_over);
+
+/* Logs that a request is answered with a refusal, and writes the words of it with a line end into `text`. */
+#define REFUSAL_TEXT_MAX 128
+void mesh__connection_log_refusal(const struct connection *, int32_t status, const char *reason,
+                                  char text[REFUSAL_TEXT_MAX]);
+
+/* HTTP/1.1's half. */
+struct http1_reader *mesh__http1_side_reader(struct connection *); /* a new one for it; NULL: no memory */
+void mesh__http1_side_begin(struct connection *, bool undecided);  /* from here on requests are awaited */
+void mesh__http1_side_ready(struct connection *, uint32_t events);
+void mesh__http1_side_timeout(struct connection *); /* in READING */
+void mesh__http1_side_answer(struct connection *, mesh_exchange *);
+
+/* HTTP/2's half. `begin` takes what has been read already, `take` what is read next; `lose` lets go of all exchanges of
+ * a connection that closes; `drain` says that no more streams are taken. */
+void mesh__http2_side_begin(struct connection *, const char *bytes, size_t size);
+void mesh__http2_side_take(struct connection *, const char *bytes, size_t size);
+void mesh__http2_side_ready(struct connection *, uint32_t events);
+void mesh__http2_side_timeout(struct connection *);
+void mesh__http2_side_answer(struct connection *, mesh_exchange *);
+void mesh__http2_side_drain(struct connection *);
+void mesh__http2_side_flush(struct connection *);
+uint32_t mesh__http2_side_count(const struct connection *); /* exchanges under way */
+void mesh__http2_side_lose(struct connection *);
 
 #endif

@@ -2,6 +2,8 @@
 /* exchange.c - a head is copied into one block: the struct, the fields, then all texts. */
 #include "server/exchange.h"
 
+#include "wire/grpc.h"
+
 #define REPLY_MAX (SIZE_MAX / 2)
 
 const mesh_header *mesh__exchange_find(const mesh_header *headers, size_t count, struct view name)
@@ -77,8 +79,21 @@ static void start_span(mesh_exchange *exchange)
     exchange->span = inbound->trace;
 }
 
-mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connection, struct peer *peer,
-                                  const struct http1_head *head)
+static void set_kind(mesh_exchange *exchange, struct http2_stream *stream, const struct http1_head *head)
+{
+    exchange->stream = stream;
+    exchange->is_http2 = stream != NULL;
+    exchange->is_head = strcmp(exchange->method, "HEAD") == 0;
+    exchange->keep_alive = head->minor == 0 && head->keep_alive;
+    exchange->close = !head->keep_alive;
+    const mesh_header *type =
+        mesh__exchange_find(exchange->headers, exchange->header_count, VIEW_LITERAL("content-type"));
+    exchange->is_grpc =
+        stream != NULL && type != NULL && mesh__grpc_content_type(mesh__view(type->value, type->value_size));
+}
+
+mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connection, struct http2_stream *stream,
+                                  struct peer *peer, const struct http1_head *head)
 {
     const struct world *world = server->own.loop.world;
     mesh_exchange *exchange = mesh__alloc(&server->mem, size_of(head));
@@ -99,9 +114,7 @@ mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connec
     copy_head(exchange, head);
     mesh__buf_init(&exchange->body, &server->mem, (size_t)server->settings->max_body);
     mesh__buf_init(&exchange->reply, &server->mem, REPLY_MAX);
-    exchange->keep_alive = head->minor == 0 && head->keep_alive;
-    exchange->is_head = strcmp(exchange->method, "HEAD") == 0;
-    exchange->close = !head->keep_alive;
+    set_kind(exchange, stream, head);
     exchange->arrived_unix = world->unix_now(world);
     start_span(exchange);
     return exchange;
@@ -112,6 +125,7 @@ void mesh__exchange_free(mesh_exchange *exchange)
     mesh_server *server = exchange->server;
     mesh__buf_fini(&exchange->body);
     mesh__buf_fini(&exchange->reply);
+    mesh__mem_free(&server->mem, exchange->fields);
     mesh__inbound_fini(&exchange->inbound);
     mesh__peer_unref(&server->mem, exchange->peer);
     mesh__mem_free(&server->mem, exchange);

@@ -2,10 +2,19 @@
 /* reply.c - checks, then one buffer with head and body. */
 #include "server/reply.h"
 
+#include "wire/grpc.h"
 #include "wire/http1_check.h"
 #include "wire/trace.h"
 
+#include <stdio.h>
+
 #define DATE_SIZE 30
+#define MESSAGE_MAX 400
+
+/* nghttp2 puts no header block into frames that could pass 64 KiB; it reckons with 12 bytes more a field. */
+#define HTTP2_HEAD_MAX 65536
+#define HTTP2_HEAD_OWN 512 /* status, date and content-length */
+#define HTTP2_FIELD_MORE 12
 
 static const char *date_now(const struct world *world, char out[DATE_SIZE])
 {
@@ -21,6 +30,20 @@ static bool is_fit(const mesh_reply *reply)
     if ((reply->headers == NULL && reply->header_count > 0) || (reply->body == NULL && reply->body_size > 0))
         return false;
     return mesh__http1_check_fields(reply->headers, reply->header_count, &at) == NULL;
+}
+
+static size_t text_size(const mesh_header *headers, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += headers[i].name_size + headers[i].value_size;
+    return size;
+}
+
+static bool fits_http2(const mesh_reply *reply)
+{
+    size_t size = text_size(reply->headers, reply->header_count) + reply->header_count * HTTP2_FIELD_MORE;
+    return size < HTTP2_HEAD_MAX - HTTP2_HEAD_OWN;
 }
 
 /* An HTTP/1.0 peer that asked to keep the connection believes it only when it is told. */
@@ -43,6 +66,62 @@ static bool write_head(mesh_exchange *exchange, const mesh_reply *reply, const c
     return ok;
 }
 
+static const char *put(char **at, const char *text, size_t size)
+{
+    const char *start = *at;
+    if (size > 0)
+        memcpy(*at, text, size);
+    *at += size;
+    return start;
+}
+
+/* Copies the fields, and `date` unless that is NULL, into one block. */
+static bool copy_fields(mesh_exchange *exchange, const mesh_reply *reply, const char *date)
+{
+    const struct mem *mem = &exchange->server->mem;
+    size_t room = (reply->header_count + 1) * sizeof(mesh_header);
+    size_t size = room + text_size(reply->headers, reply->header_count) + DATE_SIZE;
+    mesh__mem_free(mem, exchange->fields);
+    exchange->field_count = 0;
+    exchange->fields = mesh__alloc(mem, size);
+    if (exchange->fields == NULL)
+        return false;
+    char *at = (char *)exchange->fields + room;
+    if (date != NULL)
+        exchange->fields[exchange->field_count++] =
+            (mesh_header){ "date", 4, put(&at, date, strlen(date)), strlen(date) };
+    for (size_t i = 0; i < reply->header_count; i++) {
+        const mesh_header *from = &reply->headers[i];
+        mesh_header *to = &exchange->fields[exchange->field_count++];
+        to->name = put(&at, from->name, from->name_size);
+        to->value = put(&at, from->value, from->value_size);
+        to->name_size = from->name_size;
+        to->value_size = from->value_size;
+    }
+    return true;
+}
+
+static bool write_http2(mesh_exchange *exchange, const mesh_reply *reply, bool bodiless, const char *date)
+{
+    exchange->body_size = reply->body_size;
+    if (copy_fields(exchange, reply, date) &&
+        (bodiless || mesh__buf_append(&exchange->reply, reply->body, reply->body_size)))
+        return true;
+    mesh__mem_free(&exchange->server->mem, exchange->fields);
+    exchange->fields = NULL;
+    return false;
+}
+
+static bool write_http1(mesh_exchange *exchange, const mesh_reply *reply, bool bodiless, const char *date)
+{
+    exchange->close |= mesh__server_is_draining(exchange->server) || mesh__exchange_is_outdated(exchange);
+    if (write_head(exchange, reply, date) &&
+        (bodiless || mesh__buf_append(&exchange->reply, reply->body, reply->body_size)))
+        return true;
+    mesh__buf_clear(&exchange->reply);
+    return false;
+}
+
 static bool write_reply(mesh_exchange *exchange, const mesh_reply *reply)
 {
     const struct world *world = exchange->server->own.loop.world;
@@ -51,13 +130,9 @@ static bool write_reply(mesh_exchange *exchange, const mesh_reply *reply)
     bool bodiless = exchange->is_head || reply->status == 204 || reply->status == 304;
     exchange->status = reply->status;
     exchange->answered = world->now(world);
-    exchange->close |= mesh__server_is_draining(exchange->server) || mesh__exchange_is_outdated(exchange);
     mesh__buf_clear(&exchange->reply);
-    if (write_head(exchange, reply, dated ? NULL : date_now(world, date)) &&
-        (bodiless || mesh__buf_append(&exchange->reply, reply->body, reply->body_size)))
-        return true;
-    mesh__buf_clear(&exchange->reply);
-    return false;
+    const char *when = dated ? NULL : date_now(world, date);
+    return (exchange->is_http2 ? write_http2 : write_http1)(exchange, reply, bodiless, when);
 }
 
 mesh_status mesh__reply_build(mesh_exchange *exchange, const mesh_reply *given)
@@ -66,7 +141,7 @@ mesh_status mesh__reply_build(mesh_exchange *exchange, const mesh_reply *given)
     bool fit = given != NULL && given->size > 0;
     if (fit) {
         memcpy(&reply, given, given->size < sizeof(reply) ? given->size : sizeof(reply));
-        fit = is_fit(&reply);
+        fit = is_fit(&reply) && (!exchange->is_http2 || fits_http2(&reply));
     }
     if (!fit) {
         mesh__reply_own(exchange, 500, MESH_EINVAL, "");
@@ -79,17 +154,57 @@ mesh_status mesh__reply_build(mesh_exchange *exchange, const mesh_reply *given)
     return MESH_NO_MEMORY;
 }
 
+static enum grpc_status grpc_status_of(int32_t status)
+{
+    switch (status) {
+    case 408:
+    case 504:
+        return GRPC_DEADLINE_EXCEEDED;
+    case 413:
+    case 431:
+        return GRPC_RESOURCE_EXHAUSTED;
+    case 404:
+    case 501:
+        return GRPC_UNIMPLEMENTED;
+    default:
+        return mesh__grpc_from_http(status);
+    }
+}
+
+/* A response that has nothing but trailers, which are its head. */
+static void write_grpc(mesh_exchange *exchange, int32_t status, const char *text)
+{
+    char number[12];
+    struct buf message;
+    mesh__buf_init(&message, &exchange->server->mem, MESSAGE_MAX);
+    (void)mesh__grpc_message_encode(&message, mesh__view(text, strcspn(text, "\n"))); /* cut, or none without memory */
+    size_t digits = (size_t)snprintf(number, sizeof(number), "%d", (int)grpc_status_of(status));
+    const mesh_header fields[] = { { "content-type", 12, "application/grpc", 16 },
+                                   { "grpc-status", 11, number, digits },
+                                   { "grpc-message", 12, message.data, message.size } };
+    mesh_reply reply = MESH_REPLY_INIT;
+    reply.headers = fields;
+    reply.header_count = message.size > 0 ? 3 : 2;
+    (void)write_reply(exchange, &reply);
+    mesh__buf_fini(&message);
+}
+
 void mesh__reply_own(mesh_exchange *exchange, int32_t status, mesh_status outcome, const char *text)
 {
     static const mesh_header plain = { "content-type", 12, "text/plain", 10 };
     mesh_reply reply = MESH_REPLY_INIT;
+    exchange->outcome = outcome;
+    exchange->trailers_only = exchange->is_grpc;
+    if (exchange->is_grpc) {
+        write_grpc(exchange, status, text);
+        return;
+    }
     reply.status = status;
     reply.body = text;
     reply.body_size = strlen(text);
     reply.headers = &plain;
     reply.header_count = reply.body_size > 0 ? 1 : 0;
-    exchange->outcome = outcome;
-    (void)write_reply(exchange, &reply); /* without memory the connection is closed: the reply is empty */
+    (void)write_reply(exchange, &reply); /* without memory nothing is sent: see mesh_exchange */
 }
 
 bool mesh__reply_refusal(struct buf *out, const struct world *world, int32_t status, const char *text)

@@ -9,7 +9,8 @@
  * a 500. MESH_NO_MEMORY: there is none, and the connection will be closed. */
 mesh_status mesh__reply_build(mesh_exchange *, const mesh_reply *given);
 
-/* Makes it of a status and a line of text ("": no body); `outcome` is the span's. */
+/* Makes it of a status and a line of text ("": no body); `outcome` is the span's. To a gRPC request it says the gRPC
+ * status that stands for the other, and the text as its message, in a head without anything behind it. */
 void mesh__reply_own(mesh_exchange *, int32_t status, mesh_status outcome, const char *text);
 
 /* Appends a whole answer to a request of which not even the head could be read. False when memory is out. */

@@ -12,6 +12,8 @@
 
 #include <errno.h>
 
+#define POOL_KEPT_MAX ((size_t)1 << 20)
+
 /* Whose handler this thread is running. */
 static _Thread_local const mesh_server *handling;
 
@@ -123,6 +125,7 @@ static void follow_phase(mesh_server *server)
     int phase = atomic_load(&server->phase);
     if (phase >= SERVER_DRAINING && !server->own.draining)
         start_drain(server);
+    mesh__connection_flush(server);
     if (phase >= SERVER_CUTTING)
         cut_all(server);
     if (phase < SERVER_DRAINING || !mesh__list_empty(&server->own.connections))
@@ -140,6 +143,7 @@ static void *run_loop(void *argument)
         mesh__turn_enter();
         mesh__loop_turn(&server->own.loop, is_inbox_empty(server) ? NANOS_NEVER : 0);
         answer_inbox(server);
+        mesh__connection_flush(server);
         follow_phase(server);
         mesh__connection_bury(server);
         mesh__turn_leave();
@@ -224,6 +228,8 @@ static void end_rest(mesh_server *server)
         mesh__listener_close(server);
         mesh__loop_fini(&server->own.loop);
     }
+    mesh__buf_fini(&server->own.frames);
+    mesh__http2_pool_fini(&server->own.pool);
     bool deferred = server->dispatcher != NULL && mesh__dispatcher_is_self(server->dispatcher);
     mesh__dispatcher_stop(server->dispatcher, end_last);
     if (!deferred)
@@ -309,6 +315,9 @@ static mesh_server *allocate(struct config *config, const struct server_config *
     atomic_init(&server->epoch, 0);
     mesh__list_init(&server->own.connections);
     mesh__list_init(&server->own.closed);
+    mesh__list_init(&server->own.dirty);
+    mesh__http2_pool_init(&server->own.pool, &server->mem, POOL_KEPT_MAX);
+    mesh__buf_init(&server->own.frames, &server->mem, SIZE_MAX / 2);
     mesh__list_init(&server->synced.inbox);
     mesh__config_ref(config);
     return server;

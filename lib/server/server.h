@@ -9,6 +9,7 @@
 #include "net/handshaker.h"
 #include "telemetry/dispatcher.h"
 #include "telemetry/outbox.h"
+#include "wire/http2_pool.h"
 
 #include <mesh/server.h>
 #include <pthread.h>
@@ -59,7 +60,10 @@ struct mesh_server {
         struct listener listener;
         struct list connections; /* struct connection */
         uint32_t connection_count;
-        struct list closed; /* to be freed at the end of the turn */
+        struct list closed;     /* to be freed at the end of the turn */
+        struct list dirty;      /* HTTP/2 connections that may have something to send at the end of the turn */
+        struct http2_pool pool; /* of HTTP/2 connections */
+        struct buf frames;      /* what one of them sends in this turn */
         struct rng rng;
         bool draining;
     } own;

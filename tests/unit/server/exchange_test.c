@@ -81,7 +81,7 @@ static mesh_exchange *receive_from(mesh_server *server, bool secure, const char 
                                .keep_alive = keep_alive };
     struct peer *peer = mesh__peer_new(&server->mem, "127.0.0.1:1", secure, 0, secure ? "spiffe://shop/order" : "");
     ck_assert_ptr_nonnull(peer);
-    mesh_exchange *exchange = mesh__exchange_new(server, NULL, peer, &head);
+    mesh_exchange *exchange = mesh__exchange_new(server, NULL, NULL, peer, &head);
     ck_assert_ptr_nonnull(exchange);
     mesh__peer_unref(&server->mem, peer); /* it has a reference of its own */
     memset(name, '#', sizeof(name));      /* it has copies */
