@@ -110,9 +110,9 @@ typedef struct mesh_attempt {
     const char *peer_id;     /* the endpoint's SPIFFE id; "" when its certificate has none */
     const char *tls_version; /* "TLSv1.2" */
     const char *tls_suite;
-    const char *alpn;    /* what was agreed on; "" for nothing */
-    int32_t tls_resumed; /* 1: by a session of an earlier connection */
-    int32_t reserved;    /* 0 */
+    const char *alpn;     /* what was agreed on; "" for nothing */
+    int32_t tls_resumed;  /* 1: by a session of an earlier connection */
+    int32_t http_version; /* 11: HTTP/1.1; 20: HTTP/2; 0: there was no connection */
 } mesh_attempt;
 
 #define MESH_ATTEMPT_INIT                                                                                              \

@@ -119,6 +119,8 @@ mesh_status mesh_result_attempt(const mesh_result *result, size_t index, mesh_at
     if (result == NULL || out == NULL || index >= result->attempt_count || out->size < ATTEMPT_SIZE_LEAST)
         return MESH_EINVAL;
     const struct attempt_record *from = &result->attempts[index];
+    static const struct attempt_security none;
+    const struct attempt_security *security = from->security ? from->security : &none;
     uint64_t span = 0;
     for (size_t i = 0; i < sizeof(from->span_id); i++)
         span = span << 8 | from->span_id[i];
@@ -141,11 +143,12 @@ mesh_status mesh_result_attempt(const mesh_result *result, size_t index, mesh_at
         .backoff_ns = from->backoff,
         .tls_ns = from->tls,
         .reason = from->reason,
-        .peer_id = from->peer_id,
-        .tls_version = from->tls_version,
-        .tls_suite = from->tls_suite,
-        .alpn = from->alpn,
-        .tls_resumed = from->tls_resumed,
+        .peer_id = security->peer_id,
+        .tls_version = security->version,
+        .tls_suite = security->suite,
+        .alpn = security->alpn,
+        .tls_resumed = security->resumed,
+        .http_version = from->http_version,
     };
     memcpy(out, &full, out->size < sizeof(full) ? out->size : sizeof(full));
     return MESH_OK;

@@ -14,6 +14,8 @@ enum call_word { CALL_WAITING, CALL_PROMOTED, CALL_DONE };
 enum call_post { POST_START = 1, POST_CANCEL = 2 };
 
 #define CALL_INPUTS 8
+#define CALL_GROUPS 3     /* of fields: the service's, the caller's, and what this library adds */
+#define CALL_OWN_FIELDS 4 /* that it adds at most */
 
 /* A token's link to a call. */
 struct token_link {
@@ -76,7 +78,10 @@ struct call {
     bool no_timer;  /* memory is out for the timer, which ends the call */
     uint8_t trying; /* the attempt that `exchange` is of */
     struct exchange exchange;
-    struct buf head;                                /* the request's head; its memory stays with the slot */
+    struct http1_field_group groups[CALL_GROUPS]; /* of the attempt's request, as are the next two */
+    mesh_header own[CALL_OWN_FIELDS];
+    char left[20];                                  /* digits of the milliseconds that it has */
+    struct buf head;                                /* a request's head; its memory stays with the slot */
     struct call_attempt attempts[MACHINE_ATTEMPTS]; /* machine.count of them, and the one being picked */
 };
 

@@ -137,18 +137,24 @@ static struct call *call_of(struct exchange *exchange)
 /* What the connection is secured by. Version, suite and ALPN are few and never freed; ids are copied. */
 static void note_security(struct call *call, const struct tls_report *report)
 {
-    struct attempt_record *record = &call->result->attempts[call->trying];
-    record->peer_id = mesh__result_copy(call->result, mesh__view_of(report->peer_id));
-    record->tls_version = report->version;
-    record->tls_suite = report->suite;
-    record->alpn = mesh__result_copy(call->result, mesh__view_of(report->alpn));
-    record->tls_resumed = report->resumed;
+    struct attempt_security *security = mesh__result_alloc(call->result, sizeof(*security));
+    if (security == NULL)
+        return;
+    *security = (struct attempt_security){
+        .peer_id = mesh__result_copy(call->result, mesh__view_of(report->peer_id)),
+        .version = report->version,
+        .suite = report->suite,
+        .alpn = mesh__result_copy(call->result, mesh__view_of(report->alpn)),
+        .resumed = report->resumed,
+    };
+    call->result->attempts[call->trying].security = security;
 }
 
 static void on_ready(struct exchange *exchange)
 {
     struct call *call = call_of(exchange);
     const struct tls_report *report = mesh__channel_tls(exchange->channel, &exchange->shaking);
+    call->result->attempts[call->trying].http_version = exchange->channel->codec->multiplexed ? 20 : 11;
     if (report)
         note_security(call, report);
     mesh__call_feed(call, &(struct machine_input){ .event = EVENT_READY, .attempt = call->trying });
@@ -230,17 +236,10 @@ void mesh__attempt_start(struct call *call, uint8_t attempt)
     mesh__result_drop_response(call->result);
     call->exchange = (struct exchange){
         .events = &exchange_events,
-        .body = call->body,
         .to_head = mesh__view_equal(call->method, VIEW_LITERAL("HEAD")),
         .limits = { policy->max_header, policy->max_headers, policy->max_body },
     };
-    if (!mesh__request_write_head(call, record->span_id, call->machine.attempts[attempt].cut_at)) {
-        mesh__call_feed(call,
-                        &(struct machine_input){
-                            .event = EVENT_FAILED, .attempt = attempt, .status = MESH_NO_MEMORY, .unsent = true });
-        return;
-    }
-    call->exchange.head = mesh__view(call->head.data, call->head.size);
+    mesh__request_prepare(call, record->span_id, call->machine.attempts[attempt].cut_at);
     mesh__pool_acquire(call->attempts[attempt].at->pool, &call->exchange);
 }
 

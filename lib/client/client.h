@@ -37,6 +37,7 @@ struct service {
     const struct service_config *policy; /* in it */
     struct service_live *live;           /* a reference */
     struct tls_spec *spec;               /* a reference; NULL: in plain text */
+    struct tls_spec *spec_http1;         /* a reference; the same, but HTTP/1.1 only; NULL: no other is spoken */
     mesh_status status; /* MESH_OK: the endpoints are known; MESH_DEADLINE: not yet; else why there are none */
     char *detail;       /* words for status, or NULL */
     uint32_t count, max_weight;
@@ -88,6 +89,7 @@ struct shard {
     /* The driver's. */
     alignas(CACHE_LINE) struct loop loop;
     struct tls_desk desk;
+    struct http2_desk http2;
     struct rng rng;
     struct pin *pin; /* the current one */
     struct list pins;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* request.c - from struct mesh_request to bytes. */
+/* request.c - from struct mesh_request to what an exchange brings. */
 #include "client/request.h"
 
 #include "client/token.h"
@@ -226,11 +226,12 @@ static mesh_header field(const char *name, const char *value, size_t size)
     return (mesh_header){ name, strlen(name), value, size };
 }
 
-bool mesh__request_write_head(struct call *call, const uint8_t span_id[8], mesh_nanos cut_at)
+void mesh__request_prepare(struct call *call, const uint8_t span_id[8], mesh_nanos cut_at)
 {
-    char left[20];
+    const struct service_config *policy = call->service->policy;
+    struct exchange *exchange = &call->exchange;
     mesh__hex(span_id, 8, call->traceparent + SPAN_ID_AT); /* the rest is the same in every attempt */
-    mesh_header own[4];
+    mesh_header *own = call->own;
     size_t count = 0;
     own[count++] = field("traceparent", call->traceparent, sizeof(call->traceparent));
     if (call->tracestate[0] != '\0')
@@ -239,12 +240,15 @@ bool mesh__request_write_head(struct call *call, const uint8_t span_id[8], mesh_
         own[count++] = field("baggage", call->baggage, strlen(call->baggage));
     int64_t ms = mesh__deadline_left_ms(cut_at, call->shard->loop.now);
     if (ms >= 0 && !has_field(call, VIEW_LITERAL("x-envoy-expected-rq-timeout-ms")))
-        own[count++] = field("x-envoy-expected-rq-timeout-ms", left, write_decimal(left, (uint64_t)ms));
-    const struct service_config *policy = call->service->policy;
-    struct http1_field_group groups[3] = { { policy->headers, policy->header_count },
-                                           { call->headers, call->header_count },
-                                           { own, count } };
-    struct view authority = call->authority.data ? call->authority : mesh__view_of(policy->authority);
-    mesh__buf_clear(&call->head);
-    return mesh__http1_write_request(&call->head, call->method, call->path, authority, groups, 3, call->body.size);
+        own[count++] = field("x-envoy-expected-rq-timeout-ms", call->left, write_decimal(call->left, (uint64_t)ms));
+    call->groups[0] = (struct http1_field_group){ policy->headers, policy->header_count };
+    call->groups[1] = (struct http1_field_group){ call->headers, call->header_count };
+    call->groups[2] = (struct http1_field_group){ own, count };
+    exchange->method = call->method;
+    exchange->path = call->path;
+    exchange->authority = call->authority.data ? call->authority : mesh__view_of(policy->authority);
+    exchange->groups = call->groups;
+    exchange->group_count = CALL_GROUPS;
+    exchange->body = call->body;
+    exchange->head = &call->head;
 }

@@ -20,16 +20,22 @@
 
 struct store;
 
+/* What an attempt's connection was secured by. */
+struct attempt_security {
+    const char *peer_id, *version, *suite, *alpn;
+    bool resumed;
+};
+
 /* One attempt as the user will see it; endpoint texts are in the block. */
 struct attempt_record {
     const char *endpoint;
     mesh_status status;
     int32_t http_status, pick, retry, stop, reused, error_number;
     uint8_t span_id[8];
+    int32_t http_version;
     mesh_nanos start, connect, tls, send, wait, receive, backoff;
-    const char *reason;                                   /* words that say more than the status, or NULL */
-    const char *peer_id, *tls_version, *tls_suite, *alpn; /* NULL: plain text, or unknown */
-    bool tls_resumed;
+    const char *reason;                      /* words that say more than the status, or NULL */
+    const struct attempt_security *security; /* in the block; NULL: plain text, or unknown */
 };
 
 struct chunk; /* memory beyond the block, freed with it */

@@ -186,6 +186,7 @@ static void follow_policy(struct service_shard *mine, const struct service *serv
 {
     struct pool_security security = mesh__snapshot_security(service);
     mine->group.policy = mesh__snapshot_pool_policy(service->policy);
+    mine->group.protocol = mesh__snapshot_protocol(service->policy);
     mesh__pool_group_secure(&mine->group, &security);
     struct config *old = mine->config;
     mesh__config_ref(service->config);
@@ -341,6 +342,7 @@ static struct pool_group *group_of(struct shard *shard, const struct service *se
         mine->shard = shard;
         mesh__pool_group_init(&mine->group, &shard->loop, &hooks, mine, &policy);
         mine->group.desk = &shard->desk;
+        mine->group.http2 = &shard->http2;
         mine->has_group = true;
         follow_policy(mine, service);
     }
@@ -448,6 +450,7 @@ struct shard *mesh__shard_new(struct mesh_client *client, uint32_t index, int *e
         return NULL;
     }
     mesh__tls_desk_init(&shard->desk, &shard->loop, client->handshaker);
+    mesh__http2_desk_init(&shard->http2, &client->mem);
     shard->store = mesh__store_new(&client->mem);
     if (shard->store)
         adopt(shard);
@@ -483,6 +486,7 @@ void mesh__shard_free(struct shard *shard)
     }
     while (!mesh__list_empty(&shard->pins))
         drop_pin(shard, CONTAINER_OF(shard->pins.next, struct pin, link));
+    mesh__http2_desk_fini(&shard->http2);
     mesh__tls_desk_fini(&shard->desk);
     mesh__loop_fini(&shard->loop);
     mesh__store_close(shard->store);

@@ -9,6 +9,10 @@
 #include <limits.h>
 #include <string.h>
 
+/* Of HTTP/2 connections on which calls wait: after so long without a byte the peer is asked for a sign of life. */
+#define PING_INTERVAL (30 * NANOS_S)
+#define PING_TIMEOUT (10 * NANOS_S)
+
 static void service_unref(struct service *service)
 {
     if (service == NULL || !mesh__refs_unref(&service->refs))
@@ -20,6 +24,7 @@ static void service_unref(struct service *service)
     if (service->live)
         mesh__live_unref(service->live);
     mesh__tls_spec_unref(service->spec);
+    mesh__tls_spec_unref(service->spec_http1);
     mesh__config_unref(service->config);
     mesh__mem_free(&mem, service->detail);
     mesh__mem_free(&mem, service);
@@ -83,20 +88,34 @@ static bool fill_endpoints(struct mesh_client *client, struct service *service, 
 }
 
 /* What hands are shaken by: the old one, with its sessions, unless something of it has changed. */
-static bool take_spec(struct mesh_client *client, struct service *service, const struct service_parts *parts)
+static bool take_spec(struct mesh_client *client, const struct service_parts *parts, struct tls_spec *old,
+                      const struct tls_settings *settings, struct tls_spec **out)
 {
-    const struct tls_config *tls = &parts->policy->tls;
-    if (tls->mode == TLS_MODE_DISABLE)
-        return true;
-    struct tls_spec *old = parts->old ? parts->old->spec : NULL;
     if (old && mesh__tls_spec_identity(old) == parts->identity &&
-        mesh__tls_settings_equal(mesh__tls_spec_settings(old), &tls->settings)) {
+        mesh__tls_settings_equal(mesh__tls_spec_settings(old), settings)) {
         mesh__tls_spec_ref(old);
-        service->spec = old;
+        *out = old;
         return true;
     }
-    return mesh__tls_spec_new(&client->mem, parts->identity, TLS_CLIENT, &tls->settings, &service->spec,
-                              parts->problem) == MESH_OK;
+    return mesh__tls_spec_new(&client->mem, parts->identity, TLS_CLIENT, settings, out, parts->problem) == MESH_OK;
+}
+
+/* The second is for endpoints that want HTTP/1.1 after all: HTTP/2 must not be offered to them again. */
+static bool take_specs(struct mesh_client *client, struct service *service, const struct service_parts *parts)
+{
+    static const char *const http1 = "http/1.1";
+    const struct tls_config *tls = &parts->policy->tls;
+    const struct service *old = parts->old;
+    if (tls->mode == TLS_MODE_DISABLE)
+        return true;
+    if (!take_spec(client, parts, old ? old->spec : NULL, &tls->settings, &service->spec))
+        return false;
+    if (parts->policy->protocol == PROTOCOL_HTTP1)
+        return true;
+    struct tls_settings settings = tls->settings;
+    settings.alpn = &http1;
+    settings.alpn_count = 1;
+    return take_spec(client, parts, old ? old->spec_http1 : NULL, &settings, &service->spec_http1);
 }
 
 static struct service *build_service(struct mesh_client *client, const struct service_parts *parts)
@@ -124,7 +143,7 @@ static struct service *build_service(struct mesh_client *client, const struct se
     }
     if (parts->detail)
         ok = ok && (service->detail = mesh__strndup(&client->mem, parts->detail, strlen(parts->detail))) != NULL;
-    if (ok && take_spec(client, service, parts) && fill_endpoints(client, service, parts))
+    if (ok && take_specs(client, service, parts) && fill_endpoints(client, service, parts))
         return service;
     service_unref(service);
     return NULL;
@@ -375,12 +394,24 @@ struct pool_policy mesh__snapshot_pool_policy(const struct service_config *polic
     return (struct pool_policy){ .connect_timeout = policy->connect_timeout,
                                  .idle_timeout = policy->idle_timeout,
                                  .max_age = policy->max_connection_age,
-                                 .max_exchanges = policy->max_requests_per_connection };
+                                 .max_exchanges = policy->max_requests_per_connection,
+                                 .ping_interval = PING_INTERVAL,
+                                 .ping_timeout = PING_TIMEOUT,
+                                 .limits = { policy->max_header, policy->max_headers, policy->max_body } };
+}
+
+enum pool_protocol mesh__snapshot_protocol(const struct service_config *policy)
+{
+    static const enum pool_protocol protocols[] = {
+        [PROTOCOL_AUTO] = POOL_AUTO, [PROTOCOL_HTTP1] = POOL_HTTP1, [PROTOCOL_HTTP2] = POOL_HTTP2
+    };
+    return protocols[policy->protocol];
 }
 
 struct pool_security mesh__snapshot_security(const struct service *service)
 {
     return (struct pool_security){ .spec = service->spec,
+                                   .spec_http1 = service->spec_http1,
                                    .handshake_timeout = service->policy->tls.handshake_timeout,
                                    .access = service->policy->access };
 }

@@ -36,6 +36,7 @@ struct snapshot *mesh__snapshot_get(struct mesh_client *);
 struct service *mesh__snapshot_service(const struct snapshot *, const char *name); /* NULL: none */
 
 struct pool_policy mesh__snapshot_pool_policy(const struct service_config *);
+enum pool_protocol mesh__snapshot_protocol(const struct service_config *);
 struct pool_security mesh__snapshot_security(const struct service *);
 
 #endif

@@ -78,6 +78,17 @@ static const char *default_authority(struct loader *loader, const struct service
     return mesh__config_arena_printf(loader->arena, "%s:%u", host, (unsigned)service->discover.port);
 }
 
+/* What is offered by ALPN where the service does not say it itself. */
+static void offer_protocols(struct service_config *service)
+{
+    static const char *const names[] = { "h2", "http/1.1" };
+    struct tls_settings *settings = &service->tls.settings;
+    if (settings->alpn != NULL)
+        return;
+    settings->alpn = service->protocol == PROTOCOL_HTTP1 ? &names[1] : names;
+    settings->alpn_count = service->protocol == PROTOCOL_AUTO ? 2 : 1;
+}
+
 /* What of the TLS settings follows from the rest. Keys of the defaults that the service's way of verifying does not use
  * are dropped; its own are errors then. */
 static void complete_tls(struct loader *loader, struct service_config *service)
@@ -85,6 +96,7 @@ static void complete_tls(struct loader *loader, struct service_config *service)
     struct tls_settings *settings = &service->tls.settings;
     struct tls_demand *demand = &settings->demand;
     settings->with_certificate = service->tls.mode == TLS_MODE_MUTUAL;
+    offer_protocols(service);
     if (demand->verify != TLS_VERIFY_SPIFFE) {
         demand->peers = NULL;
         demand->peer_count = 0;

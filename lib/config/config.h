@@ -55,7 +55,11 @@ struct tls_config {
 };
 
 /* What is spoken to the endpoints. */
-enum protocol { PROTOCOL_AUTO /* as the connection says: HTTP/1.1 on plain TCP */, PROTOCOL_HTTP1 };
+enum protocol {
+    PROTOCOL_AUTO, /* over TLS what the peer chooses by ALPN; in plain text HTTP/1.1 */
+    PROTOCOL_HTTP1,
+    PROTOCOL_HTTP2, /* in plain text by prior knowledge */
+};
 
 /* How a thread waits for its call. */
 enum wait_mode { WAIT_BLOCK };

@@ -14,9 +14,10 @@ const struct word mesh__words_balancer[] = { { "peak-ewma", BALANCER_PEAK_EWMA, 
                                              { "random", 0, true },
                                              { NULL, 0, false } };
 
-const struct word mesh__words_protocol[] = {
-    { "auto", PROTOCOL_AUTO, false }, { "http1", PROTOCOL_HTTP1, false }, { "http2", 0, true }, { NULL, 0, false }
-};
+const struct word mesh__words_protocol[] = { { "auto", PROTOCOL_AUTO, false },
+                                             { "http1", PROTOCOL_HTTP1, false },
+                                             { "http2", PROTOCOL_HTTP2, false },
+                                             { NULL, 0, false } };
 
 const struct word mesh__words_wait[] = {
     { "block", WAIT_BLOCK, false }, { "adaptive", 0, true }, { "spin", 0, true }, { NULL, 0, false }
@@ -149,9 +150,11 @@ static void store_default_retry_on(const struct field *field, struct view text, 
     }
 }
 
-/* The default is one protocol: the table itself is the list. */
+/* The default is one protocol: the table itself is the list. Without one it follows from the rest. */
 static void store_default_alpn(const struct field *field, struct tls_settings *settings)
 {
+    if (field->fallback == NULL)
+        return;
     settings->alpn = &field->fallback;
     settings->alpn_count = 1;
 }

@@ -71,6 +71,22 @@ static void judge_complete(struct loader *loader, const struct draft *draft)
                      "every id of the trusted domains is accepted as this service, expected \"peers\"");
 }
 
+/* What is offered must be what may be spoken. */
+static void judge_alpn(struct loader *loader, const struct draft *draft)
+{
+    static const char *const names[][2] = { { "http/1.1", "istio-http/1.1" }, { "h2", "istio-h2" } };
+    const struct service_config *service = &draft->service;
+    const struct tls_settings *settings = &service->tls.settings;
+    if (service->protocol == PROTOCOL_AUTO || draft->source[F_SERVICE_TLS_alpn] == NULL)
+        return;
+    const char *const *others = names[service->protocol == PROTOCOL_HTTP1];
+    for (size_t i = 0; i < settings->alpn_count; i++)
+        if (strcmp(settings->alpn[i], others[0]) == 0 || strcmp(settings->alpn[i], others[1]) == 0)
+            LOAD_ERROR(loader, draft->source[F_SERVICE_TLS_alpn],
+                       "\"%s\" is offered, but protocol is \"%s\", expected \"auto\" or another list",
+                       settings->alpn[i], mesh__word_of(mesh__words_protocol, service->protocol));
+}
+
 static void judge_peer_rules(struct loader *loader, const struct draft *draft)
 {
     const struct tls_config *tls = &draft->service.tls;
@@ -100,6 +116,8 @@ void mesh__judge_service_tls(struct loader *loader, const struct draft *draft, b
         LOAD_WARNING(loader, verify, "anyone can pretend to be this service: the peer is not verified");
     if (!is_defaults)
         judge_complete(loader, draft);
+    if (!is_defaults)
+        judge_alpn(loader, draft);
 }
 
 void mesh__judge_server(struct loader *loader, const struct server_config *server, const struct cJSON *const *source)

@@ -171,10 +171,9 @@ void mesh__load_bundle(struct loader *loader, const struct field *field, const c
                    list_bundles(loader));
 }
 
-/* A protocol's name as it is offered; NULL, and reported, when it is none or cannot be spoken. */
+/* A protocol's name as it is offered; NULL, and reported, when it is none. */
 static const char *load_protocol(struct loader *loader, const cJSON *value)
 {
-    static const char *const not_built[] = { "h2", "istio-h2" };
     const char *text = mesh__load_string(loader, value, "a protocol such as \"http/1.1\"");
     if (text == NULL)
         return NULL;
@@ -186,9 +185,6 @@ static const char *load_protocol(struct loader *loader, const cJSON *value)
                    QUOTE(loader, value), ALPN_MAX_BYTES);
         return NULL;
     }
-    for (size_t i = 0; i < sizeof(not_built) / sizeof(not_built[0]); i++)
-        if (strcmp(text, not_built[i]) == 0)
-            LOAD_ERROR(loader, value, "%s: not in this version of Meshcall yet", text);
     return mesh__config_arena_copy(loader->arena, text, size);
 }
 
@@ -209,7 +205,7 @@ void mesh__load_alpn(struct loader *loader, const struct field *field, const cJS
         return;
     }
     size_t size = (size_t)cJSON_GetArraySize(value);
-    const char **list = mesh__config_arena_alloc(loader->arena, size * sizeof(*list));
+    const char **list = mesh__config_arena_alloc(loader->arena, (size + 1) * sizeof(*list));
     if (list == NULL)
         return;
     settings->alpn = list;

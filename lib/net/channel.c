@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* channel.c - one step of a connection: connect, write on, read on. */
+/* channel.c - what every connection has: dialling, TLS, steps, timers and its end. What is said over it is its codec's.
+ */
 #include "net/channel.h"
 
 #include "net/pool.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 /* So much is read for one connection before the others get their turn. */
 #define READS_PER_STEP 16
+
+/* What an idle connection may have said fits here, or is read in pieces. */
+#define LOOK_SIZE 4096
 
 static struct loop *loop_of(const struct channel *channel)
 {
@@ -18,9 +23,10 @@ static struct loop *loop_of(const struct channel *channel)
 static void destroy(struct channel *channel)
 {
     const struct mem *mem = channel->mem;
+    if (channel->codec)
+        channel->codec->free(channel);
     if (channel->stream)
         channel->stream->ops->close(channel->stream);
-    mesh__http1_reader_free(channel->reader);
     mesh__mem_free(mem, channel);
 }
 
@@ -31,185 +37,67 @@ void mesh__channel_close(struct channel *channel)
     mesh__loop_timer_cancel(loop_of(channel), &channel->timer);
     mesh__loop_cancel(&channel->again);
     mesh__list_remove(&channel->link);
-    if (channel->exchange) {
-        channel->exchange->channel = NULL;
-        channel->exchange = NULL;
-    }
+    if (channel->codec)
+        channel->codec->forget(channel);
     mesh__pool_closed(channel);
     channel->state = CHANNEL_CLOSED;
     if (!channel->stepping)
         destroy(channel);
 }
 
+/* ---- steps ---- */
+
 static void arm(struct channel *channel)
 {
     uint32_t interest = LOOP_READ;
-    struct exchange *exchange = channel->exchange;
-    if (exchange && channel->write_error == 0 && exchange->sent < exchange->head.size + exchange->body.size)
+    if (channel->codec->is_writing(channel))
         interest |= LOOP_WRITE;
     mesh__stream_arm(channel->stream, interest);
 }
 
-/* Takes the exchange off, closes the channel, then tells. MESH_RESET is what ends before a byte of response. */
-static void fail(struct channel *channel, mesh_status status, const char *reason, int error_number)
+bool mesh__channel_enter(struct channel *channel)
 {
-    struct exchange *exchange = channel->exchange;
-    struct failure failure = { .status = status,
-                               .reason = reason,
-                               .error_number = error_number,
-                               .unsent = exchange && (exchange->sent == 0 || status == MESH_TLS_REFUSED_BY_PEER),
-                               .stale = channel->exchanges > 1 && status == MESH_RESET };
-    mesh__channel_close(channel);
-    if (exchange) {
-        exchange->end_at = exchange->pool->group->loop->now;
-        exchange->events->failed(exchange, &failure);
-    }
+    bool was_stepping = channel->stepping;
+    channel->stepping = true;
+    return was_stepping;
 }
 
-/* The response is complete: the channel goes back to its pool, then the exchange is told. */
-static void finish(struct channel *channel, bool reusable)
+void mesh__channel_leave(struct channel *channel, bool was_stepping)
 {
-    struct exchange *exchange = channel->exchange;
-    if (channel->ended || exchange->sent < exchange->head.size + exchange->body.size)
-        reusable = false;
-    exchange->end_at = loop_of(channel)->now;
-    exchange->channel = NULL;
-    channel->exchange = NULL;
-    mesh__pool_put_back(channel, reusable);
-    exchange->events->end(exchange);
-}
-
-static bool on_head(void *user, const struct http1_head *head)
-{
-    struct channel *channel = user;
-    int64_t timeout = head->keep_alive_timeout_s;
-    if (timeout >= 0 && timeout <= channel->idle_limit / NANOS_S + 1)
-        channel->idle_limit = mesh__nanos_min(channel->idle_limit, mesh__nanos_max((timeout - 1) * NANOS_S, 0));
-    struct exchange *exchange = channel->exchange;
-    return exchange->events->head(exchange, head) && channel->exchange == exchange;
-}
-
-static bool on_body(void *user, struct view bytes)
-{
-    struct channel *channel = user;
-    struct exchange *exchange = channel->exchange;
-    return exchange->events->body(exchange, bytes) && channel->exchange == exchange;
-}
-
-static bool on_end(void *user, bool keep_alive)
-{
-    struct channel *channel = user;
-    if (!keep_alive)
-        channel->idle_limit = 0;
-    return true;
-}
-
-static const struct http1_events reader_events = { on_head, on_body, on_end };
-
-/* A peer may answer before it has read all, and close: what it said is read before the exchange fails. */
-static void give_up_writing(struct channel *channel, int error)
-{
-    channel->write_error = error;
-    mesh__loop_post(loop_of(channel), &channel->again);
-}
-
-/* Writes what the connection takes. */
-static void flush(struct channel *channel)
-{
-    struct exchange *exchange = channel->exchange;
-    size_t total = exchange->head.size + exchange->body.size;
-    size_t before = exchange->sent;
-    while (exchange->sent < total && channel->write_error == 0) {
-        struct iovec vector[2];
-        int count = 0;
-        size_t sent = exchange->sent;
-        if (sent < exchange->head.size)
-            vector[count++] =
-                (struct iovec){ (char *)(uintptr_t)exchange->head.data + sent, exchange->head.size - sent };
-        size_t skip = sent > exchange->head.size ? sent - exchange->head.size : 0;
-        if (exchange->body.size > skip)
-            vector[count++] =
-                (struct iovec){ (char *)(uintptr_t)exchange->body.data + skip, exchange->body.size - skip };
-        ssize_t put = channel->stream->ops->write(channel->stream, vector, count);
-        if (put == -EAGAIN)
-            break;
-        if (put < 0)
-            give_up_writing(channel, (int)-put);
-        else
-            exchange->sent += (size_t)put;
-    }
-    if (exchange->sent == before)
+    channel->stepping = was_stepping;
+    if (was_stepping)
         return;
-    COUNTER_ADD(channel->pool->counters->bytes_sent, exchange->sent - before);
-    exchange->sent_at = loop_of(channel)->now;
-    exchange->events->sent(exchange, exchange->sent == total ? SENT_ALL : SENT_PART);
+    if (channel->state == CHANNEL_CLOSED)
+        destroy(channel);
+    else if (channel->state != CHANNEL_DIALING)
+        arm(channel);
 }
 
-/* The peer has finished, or the connection broke (error < 0). A reset that a write was told of reads as an end. */
-static void lost(struct channel *channel, int error)
+bool mesh__channel_refused(const struct channel *channel, struct failure *out)
 {
-    if (error == 0 && channel->write_error == ECONNRESET)
-        error = -ECONNRESET;
-    if (channel->exchange == NULL) {
-        mesh__channel_close(channel);
-        return;
-    }
-    bool started = mesh__http1_reader_started(channel->reader); /* before the reader is told of the end */
     mesh_nanos took;
     const struct tls_report *tls = mesh__channel_tls(channel, &took);
-    if (tls && tls->status == MESH_TLS_REFUSED_BY_PEER && !started) {
-        /* TLS 1.3: the peer judges our certificate after hands were shaken, and before it reads a request. */
-        fail(channel, tls->status, tls->words, 0);
-        return;
-    }
-    if (error == 0 && mesh__http1_read_eof(channel->reader).ended)
-        finish(channel, false);
-    else if (started)
-        fail(channel, MESH_PARTIAL_RESPONSE, "the response is incomplete", -error);
-    else
-        fail(channel, MESH_RESET, error ? "the connection broke" : "the peer closed the connection", -error);
-}
-
-/* One piece of input. False when there is nothing more to do for now. */
-static bool take_in(struct channel *channel, const char *bytes, size_t size)
-{
-    struct exchange *exchange = channel->exchange;
-    if (exchange == NULL) {
-        mesh__channel_close(channel); /* nobody asked for these bytes (RFC 9112, section 9.2) */
+    if (tls == NULL || tls->status != MESH_TLS_REFUSED_BY_PEER)
         return false;
-    }
-    if (exchange->first_at == 0)
-        exchange->first_at = loop_of(channel)->now;
-    COUNTER_ADD(channel->pool->counters->bytes_received, size);
-    struct http1_progress progress = mesh__http1_read(channel->reader, bytes, size);
-    if (channel->exchange != exchange)
-        return false; /* cancelled by what it was told */
-    if (progress.status != MESH_OK) {
-        fail(channel, progress.status, progress.reason, 0);
-        return false;
-    }
-    if (progress.ended) {
-        finish(channel, progress.used == size && channel->idle_limit > 0);
-        return false;
-    }
+    *out = (struct failure){ .status = tls->status, .reason = tls->words, .unsent = true };
     return true;
 }
 
-static void read_on(struct channel *channel)
+static void read_on(struct channel *channel, char *space, size_t size)
 {
     struct stream *stream = channel->stream;
-    char *scratch = loop_of(channel)->scratch;
     bool more = true;
     for (int i = 0; more && i < READS_PER_STEP; i++) {
-        ssize_t got = stream->ops->read(stream, scratch, LOOP_SCRATCH_SIZE);
-        if (got == -EAGAIN && (channel->write_error == 0 || channel->exchange == NULL))
+        ssize_t got = stream->ops->read(stream, space, size);
+        if (got == -EAGAIN && (channel->write_error == 0 || channel->state == CHANNEL_IDLE))
             return;
         if (got <= 0) {
-            lost(channel, got == -EAGAIN ? -channel->write_error : (int)got);
+            channel->codec->lost(channel, got == -EAGAIN ? -channel->write_error : (int)got);
             return;
         }
-        more = take_in(channel, scratch, (size_t)got) && channel->state != CHANNEL_CLOSED;
-        if (more && got < LOOP_SCRATCH_SIZE && !stream->ops->has_buffered_input(stream))
+        COUNTER_ADD(channel->pool->counters->bytes_received, got);
+        more = channel->codec->read(channel, space, (size_t)got) && channel->state != CHANNEL_CLOSED;
+        if (more && (size_t)got < size && !stream->ops->has_buffered_input(stream))
             return;
     }
     if (channel->state != CHANNEL_CLOSED && stream->ops->has_buffered_input(stream))
@@ -251,7 +139,25 @@ bool mesh__channel_allowed(struct channel *channel)
     return true;
 }
 
-/* The stream is up: may this connection be used? */
+/* What the connection will speak, as the peer chose by ALPN, or as the config says where it chose nothing. NULL: the
+ * peer does not speak what this side insists on. */
+static const struct channel_codec *choose_codec(const struct channel *channel, const struct tls_report *report)
+{
+    const struct pool *pool = channel->pool;
+    enum pool_protocol protocol = pool->http1_only ? POOL_HTTP1 : pool->group->protocol;
+    const char *chosen = report && report->alpn ? report->alpn : "";
+    if (strcmp(chosen, "h2") == 0 || strcmp(chosen, "istio-h2") == 0)
+        return &mesh__codec_http2;
+    if (strcmp(chosen, "http/1.1") == 0 || strcmp(chosen, "istio-http/1.1") == 0)
+        return &mesh__codec_http1;
+    if (protocol != POOL_HTTP2)
+        return &mesh__codec_http1;
+    bool silent =
+        chosen[0] == '\0' && report && channel->spec && mesh__tls_spec_settings(channel->spec)->alpn_count > 0;
+    return silent ? NULL : &mesh__codec_http2;
+}
+
+/* The stream is up: may this connection be used, and for what? */
 static void connected(struct channel *channel)
 {
     mesh_nanos took;
@@ -262,8 +168,17 @@ static void connected(struct channel *channel)
         mesh__pool_dial_failed(channel, MESH_DENIED, why, 0);
         return;
     }
+    const struct channel_codec *codec = choose_codec(channel, report);
+    if (codec == NULL) {
+        mesh__pool_dial_failed(channel, MESH_PROTOCOL, "the peer did not agree to speak HTTP/2 (ALPN \"h2\")", 0);
+        return;
+    }
+    if (!codec->open(channel)) {
+        mesh__pool_dial_failed(channel, MESH_NO_MEMORY, NULL, 0);
+        return;
+    }
+    channel->codec = codec;
     channel->judged = channel->pool->group->secured;
-    mesh__stream_arm(channel->stream, LOOP_READ);
     mesh__pool_dialed(channel);
 }
 
@@ -293,21 +208,16 @@ static void connect_on(struct channel *channel)
 
 static void step(struct channel *channel, uint32_t events)
 {
-    channel->stepping = true;
+    (void)mesh__channel_enter(channel);
     if (channel->state == CHANNEL_DIALING) {
         connect_on(channel);
     } else {
-        struct exchange *exchange = channel->exchange;
-        if ((events & LOOP_WRITE) && exchange && exchange->sent < exchange->head.size + exchange->body.size)
-            flush(channel);
+        if ((events & LOOP_WRITE) && channel->codec->is_writing(channel))
+            channel->codec->write(channel);
         if (channel->state != CHANNEL_CLOSED)
-            read_on(channel);
+            read_on(channel, loop_of(channel)->scratch, LOOP_SCRATCH_SIZE);
     }
-    channel->stepping = false;
-    if (channel->state == CHANNEL_CLOSED)
-        destroy(channel);
-    else if (channel->state != CHANNEL_DIALING)
-        arm(channel);
+    mesh__channel_leave(channel, false);
 }
 
 static void on_ready(void *user, uint32_t events)
@@ -322,22 +232,22 @@ static void on_again(struct loop_task *task)
     step(CONTAINER_OF(task, struct channel, again), LOOP_READ);
 }
 
-/* The dial took too long, or the channel was idle for long enough. */
+/* The dial took too long, or the channel was idle for long enough; while exchanges are on it, it is the codec's. */
 static void on_timer(struct loop_timer *timer)
 {
     struct channel *channel = CONTAINER_OF(timer, struct channel, timer);
     struct loop *loop = loop_of(channel);
+    (void)mesh__channel_enter(channel);
     if (channel->state == CHANNEL_DIALING) {
-        channel->stepping = true;
         mesh__pool_dial_failed(channel, MESH_CONNECT_TIMEOUT, NULL, 0);
-        channel->stepping = false;
-        if (channel->state == CHANNEL_CLOSED)
-            destroy(channel);
     } else if (channel->state == CHANNEL_IDLE) {
         mesh_nanos due = mesh__nanos_add(channel->idle_since, channel->idle_limit);
         if (due <= loop->now || !mesh__loop_timer_set(loop, &channel->timer, due))
             mesh__channel_close(channel);
+    } else {
+        channel->codec->timer(channel);
     }
+    mesh__channel_leave(channel, false);
 }
 
 const struct tls_report *mesh__channel_tls(const struct channel *channel, mesh_nanos *took)
@@ -362,7 +272,7 @@ static int connect_stream(struct channel *channel, const struct address *address
         channel->stream = below;
         return 0;
     }
-    channel->spec = group->security.spec;
+    channel->spec = mesh__pool_spec(channel->pool);
     struct tls_plan plan = { .desk = group->desk,
                              .spec = channel->spec,
                              .side = TLS_CLIENT,
@@ -383,8 +293,7 @@ int mesh__channel_dial(struct pool *pool, const struct address *address, mesh_na
     channel->again.run = on_again;
     channel->opened_at = loop->now;
     channel->idle_limit = pool->group->policy.idle_timeout;
-    channel->reader = mesh__http1_reader_new(loop->mem, HTTP1_RESPONSES, &reader_events, channel);
-    int error = channel->reader ? connect_stream(channel, address) : -ENOMEM;
+    int error = connect_stream(channel, address);
     if (!error && !mesh__loop_timer_set(loop, &channel->timer, mesh__nanos_add(loop->now, timeout)))
         error = -ENOMEM;
     if (error) {
@@ -400,26 +309,45 @@ int mesh__channel_dial(struct pool *pool, const struct address *address, mesh_na
 
 void mesh__channel_begin(struct channel *channel, struct exchange *exchange)
 {
-    struct loop *loop = loop_of(channel);
-    bool was_stepping = channel->stepping;
-    channel->stepping = true;
-    channel->exchange = exchange;
+    bool was_stepping = mesh__channel_enter(channel);
     channel->exchanges++;
-    channel->write_error = 0;
     exchange->channel = channel;
     exchange->reused = channel->exchanges > 1;
     exchange->sent = 0;
     exchange->first_at = 0;
-    exchange->ready_at = loop->now;
-    mesh__http1_reader_next(channel->reader, &exchange->limits, exchange->to_head);
-    exchange->events->ready(exchange);
-    if (channel->exchange == exchange)
-        flush(channel);
-    channel->stepping = was_stepping;
-    if (was_stepping)
-        return;
-    if (channel->state == CHANNEL_CLOSED)
-        destroy(channel);
+    exchange->ready_at = loop_of(channel)->now;
+    channel->codec->begin(channel, exchange);
+    if (channel->codec->multiplexed && channel->state != CHANNEL_CLOSED)
+        mesh__pool_place(channel);
+    mesh__channel_leave(channel, was_stepping);
+}
+
+void mesh__channel_cancel(struct channel *channel, struct exchange *exchange)
+{
+    bool was_stepping = mesh__channel_enter(channel);
+    channel->codec->cancel(channel, exchange);
+    mesh__channel_leave(channel, was_stepping);
+}
+
+/* What waits is read into a space of its own, since whoever asks may be in the middle of what was read from another. */
+static void read_first(struct channel *channel)
+{
+    char space[LOOK_SIZE];
+    read_on(channel, space, sizeof(space));
+    if (channel->state == CHANNEL_IDLE && channel->codec->room(channel) == 0)
+        mesh__channel_close(channel);
+}
+
+bool mesh__channel_look(struct channel *channel)
+{
+    if (channel->stream->ops->is_quiet(channel->stream))
+        return true;
+    bool was_stepping = mesh__channel_enter(channel);
+    if (channel->codec->multiplexed && !was_stepping)
+        read_first(channel);
     else
-        arm(channel);
+        mesh__channel_close(channel);
+    bool good = channel->state == CHANNEL_IDLE;
+    mesh__channel_leave(channel, was_stepping);
+    return good;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* channel.h - a connection: a byte stream, plain or TLS, under an HTTP/1.1 codec, carrying one exchange at a time.
+/* channel.h - a connection: a byte stream, plain or TLS, under a codec that carries exchanges over it.
  *
- * States: DIALING (the stream is connecting or shaking hands), IDLE (in its pool), BUSY (an exchange is on it), CLOSED
- * (waits for the end of the step that closed it, then is freed). A channel belongs to a pool (pool.h), lives on one
- * loop, and counts as one of its service's connections from dial to close. An exchange leaves its channel before it is
- * told its end or failure. */
+ * States: DIALING (the stream is connecting or shaking hands), IDLE (no exchange is on it), BUSY (one is: over HTTP/1.1
+ * no other then, over HTTP/2 as many as the peer allows), CLOSED (waits for the end of the step that closed it, then is
+ * freed). A channel belongs to a pool (pool.h), lives on one loop, and counts as one of its service's connections from
+ * dial to close. What all channels share is in channel.c; a codec is a table of functions, chosen once the stream is up
+ * (channel_http1.c, channel_http2.c). An exchange leaves its channel before it is told its end or failure. */
 #ifndef MESH__NET_CHANNEL_H
 #define MESH__NET_CHANNEL_H
 
@@ -14,6 +15,7 @@
 
 struct pool;
 struct exchange;
+struct http2_stream;
 struct tls_report;
 struct tls_spec;
 
@@ -22,8 +24,10 @@ struct failure {
     mesh_status status;
     const char *reason; /* words that live as long as the call that tells, or NULL */
     int error_number;   /* errno, or 0 */
-    bool unsent;        /* no byte of the request was given to a connection */
-    bool stale;         /* a used connection closed without a byte of response */
+    bool unsent;        /* the peer provably did not act: no byte of the request was given to a connection, or the peer
+                           said so (HTTP/2: REFUSED_STREAM, above GOAWAY) */
+    bool stale; /* it tells of the connection, not of the endpoint: a used one closed without a byte of response,
+                   or one that the peer went away from in order */
 };
 
 /* What an exchange is told, from the loop or from inside mesh__pool_acquire(); each may cancel the exchange. After
@@ -41,36 +45,67 @@ struct exchange_events {
  * mesh__pool_acquire() and stays valid until end, failure or cancel. */
 struct exchange {
     const struct exchange_events *events;
-    struct view head, body; /* the bytes to send */
-    bool to_head;           /* the request is HEAD */
+    struct view method, path, authority;
+    const struct http1_field_group *groups;
+    size_t group_count;
+    struct view body;
+    bool to_head;     /* the request is HEAD */
+    struct buf *head; /* HTTP/1.1 writes the request's head here, so that its memory can serve the next exchange too */
     struct http1_limits limits;
 
     struct pool *pool;       /* the rest is the pool's and the channel's */
     struct channel *channel; /* NULL while it waits */
     struct list waiting;     /* in pool.waiting */
     struct list starved;     /* in pool_group.starved */
-    size_t sent;
+    size_t sent;             /* HTTP/1.1: bytes; HTTP/2: not 0 once some may have been given to the connection */
     bool reused;
+    struct http2_stream *stream;                              /* HTTP/2 */
+    struct list on;                                           /* in a list of its HTTP/2 channel */
     mesh_nanos shaking;                                       /* how long hands were shaken on its connection */
     mesh_nanos asked_at, ready_at, sent_at, first_at, end_at; /* 0: not yet */
 };
 
 enum channel_state { CHANNEL_DIALING, CHANNEL_IDLE, CHANNEL_BUSY, CHANNEL_CLOSED };
 
+/* A protocol on a channel. All but `free` are called within a step, for a channel that is neither DIALING nor CLOSED.
+ */
+struct channel_codec {
+    const char *name; /* as ALPN has it */
+    bool multiplexed; /* it may carry several exchanges at once */
+
+    bool (*open)(struct channel *); /* the stream is up; false: memory is out, and nothing remains */
+    void (*begin)(struct channel *, struct exchange *);             /* puts the exchange on it */
+    void (*cancel)(struct channel *, struct exchange *);            /* takes it off untold, or closes the channel */
+    void (*write)(struct channel *);                                /* the connection takes bytes */
+    bool (*is_writing)(const struct channel *);                     /* there is something to write */
+    bool (*read)(struct channel *, const char *bytes, size_t size); /* false: nothing more to do for now */
+    void (*lost)(struct channel *, int error);                      /* 0: the peer has finished; else -errno */
+    void (*timer)(struct channel *);                                /* while BUSY */
+    uint32_t (*room)(const struct channel *);                       /* for so many more exchanges */
+    bool (*is_draining)(const struct channel *);                    /* it takes no more, for ever */
+    void (*forget)(struct channel *);                               /* it closes: exchanges on it are not told */
+    void (*free)(struct channel *);
+};
+
+extern const struct channel_codec mesh__codec_http1, mesh__codec_http2;
+
 struct channel {
     const struct mem *mem;
     struct pool *pool; /* valid until CLOSED */
     struct list link;  /* in one of the pool's lists */
     struct stream *stream;
-    struct http1_reader *reader;
-    struct exchange *exchange;
-    struct loop_timer timer; /* of dialling, then of idling; left armed while busy */
-    struct loop_task again;  /* reads on, when input is buffered */
+    const struct channel_codec *codec; /* NULL while DIALING */
+    struct http1_reader *reader;       /* HTTP/1.1 */
+    struct exchange *exchange;         /* HTTP/1.1 */
+    struct channel_http2 *http2;       /* HTTP/2 */
+    struct loop_timer timer;           /* of dialling, then of idling; left armed while busy */
+    struct loop_task again;            /* reads on, when input is buffered */
     enum channel_state state;
     bool stepping;
     bool ended;            /* the peer has finished, maybe behind bytes that are still to be read */
     int write_error;       /* errno of a failed write; nothing more is written */
     uint32_t exchanges;    /* begun */
+    uint32_t active;       /* HTTP/2: exchanges on it */
     struct tls_spec *spec; /* the stream's, which holds it; NULL: plain text */
     uint64_t judged;       /* the group's `secured` when its policy let this channel talk to the peer */
     mesh_nanos opened_at, idle_since, idle_limit;
@@ -86,10 +121,23 @@ bool mesh__channel_allowed(struct channel *);
 /* Begins to dial. 0 or a negative errno; then nothing remains. */
 int mesh__channel_dial(struct pool *, const struct address *, mesh_nanos timeout, struct channel **out);
 
-/* Puts the exchange on an idle channel and sends what the connection takes. */
+/* Puts the exchange on a channel with room and sends what the connection takes, or has it sent within this turn. */
 void mesh__channel_begin(struct channel *, struct exchange *);
 
-/* Closes; an exchange on it is forgotten, not told. */
+/* Takes the exchange off, untold; over HTTP/1.1 that costs the connection. */
+void mesh__channel_cancel(struct channel *, struct exchange *);
+
+/* Looks at an idle channel before it is used. Where the protocol lets the peer speak on its own, what it has said is
+ * read first. False: the peer has finished, or said what nobody asked for, and the channel is closed. */
+bool mesh__channel_look(struct channel *);
+
+/* Closes; exchanges on it are forgotten, not told. */
 void mesh__channel_close(struct channel *);
+
+/* For codecs. Brackets around a step: the first says whether one was under way. The last is true when TLS tells that
+ * the peer has refused this side after hands were shaken. */
+bool mesh__channel_enter(struct channel *);
+void mesh__channel_leave(struct channel *, bool was_stepping);
+bool mesh__channel_refused(const struct channel *, struct failure *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pool.c - idle connections, waiting exchanges, and dials that bring them together. */
+/* pool.c - connections with room, waiting exchanges, and dials that bring them together. */
 #include "net/pool.h"
 
 #include <errno.h>
@@ -15,7 +15,8 @@ void mesh__pool_group_init(struct pool_group *group, struct loop *loop, const st
 void mesh__pool_group_fini(struct pool_group *group)
 {
     mesh__tls_spec_unref(group->security.spec);
-    group->security.spec = NULL;
+    mesh__tls_spec_unref(group->security.spec_http1);
+    group->security.spec = group->security.spec_http1 = NULL;
 }
 
 struct pool *mesh__pool_new(struct pool_group *group, const struct address *address, struct pool_counters *counters)
@@ -27,10 +28,26 @@ struct pool *mesh__pool_new(struct pool_group *group, const struct address *addr
     pool->address = *address;
     pool->counters = counters;
     mesh__list_init(&pool->waiting);
+    mesh__list_init(&pool->shared);
     mesh__list_init(&pool->idle);
     mesh__list_init(&pool->rest);
     mesh__list_push(&group->pools, &pool->link);
     return pool;
+}
+
+struct tls_spec *mesh__pool_spec(const struct pool *pool)
+{
+    const struct pool_security *security = &pool->group->security;
+    return pool->http1_only && security->spec_http1 ? security->spec_http1 : security->spec;
+}
+
+/* One dial serves all that wait: the peer speaks HTTP/2, or may do so. */
+static bool is_sharing(const struct pool *pool)
+{
+    const struct pool_group *group = pool->group;
+    if (pool->http1_only || group->protocol == POOL_HTTP1)
+        return false;
+    return group->protocol == POOL_HTTP2 || (group->security.spec != NULL && !pool->spoke_http1);
 }
 
 /* Takes the exchange out of every list; it counted as pending. */
@@ -52,6 +69,25 @@ static void tell_failed(struct exchange *exchange, mesh_status status, const cha
     struct failure failure = { .status = status, .reason = reason, .error_number = error_number, .unsent = true };
     exchange->end_at = exchange->pool->group->loop->now;
     exchange->events->failed(exchange, &failure);
+}
+
+/* Those who have waited longest, at most so many: they still wait, and may be cancelled, but nobody serves them. */
+static void set_apart(struct pool *pool, struct list *doomed, uint32_t most)
+{
+    struct list *node;
+    for (; most > 0 && (node = mesh__list_pop(&pool->waiting)) != NULL; most--) {
+        mesh__list_remove(&CONTAINER_OF(node, struct exchange, waiting)->starved);
+        mesh__list_push(doomed, node);
+    }
+}
+
+static void fail_all(struct list *doomed, mesh_status status, const char *reason, int error_number)
+{
+    while (!mesh__list_empty(doomed)) {
+        struct exchange *exchange = CONTAINER_OF(doomed->next, struct exchange, waiting);
+        stop_waiting(exchange);
+        tell_failed(exchange, status, reason, error_number);
+    }
 }
 
 /* The local causes of a failed dial are not the endpoint's fault. */
@@ -128,23 +164,46 @@ static void dial(struct pool *pool)
     }
     group->hooks->give_connection(group->user);
     COUNTER_ADD(pool->counters->connect_failures, 1);
-    struct exchange *exchange = first_waiting(pool);
-    if (exchange) {
-        stop_waiting(exchange);
-        tell_failed(exchange, mesh__pool_dial_status(-error), NULL, -error);
+    struct list doomed;
+    mesh__list_init(&doomed);
+    set_apart(pool, &doomed, is_sharing(pool) ? UINT32_MAX : 1);
+    fail_all(&doomed, mesh__pool_dial_status(-error), NULL, -error);
+}
+
+/* The first of those who starve, but for those for whom somebody dials meanwhile. */
+static struct exchange *first_starved(struct pool_group *group)
+{
+    while (!mesh__list_empty(&group->starved)) {
+        struct exchange *exchange = CONTAINER_OF(group->starved.next, struct exchange, starved);
+        if (exchange->pool->dialing == 0 || !is_sharing(exchange->pool))
+            return exchange;
+        mesh__list_remove(&exchange->starved);
     }
+    return NULL;
 }
 
 void mesh__pool_group_feed(struct pool_group *group)
 {
-    while (!mesh__list_empty(&group->starved) && take_connection(group)) {
-        struct list *node = mesh__list_pop(&group->starved);
-        if (node == NULL) { /* the connection that made room has fed it already */
+    struct exchange *exchange;
+    while ((exchange = first_starved(group)) != NULL) {
+        if (!take_connection(group))
+            return;
+        exchange = first_starved(group); /* the connection that made room may have fed them already */
+        if (exchange == NULL) {
             group->hooks->give_connection(group->user);
             return;
         }
-        dial(CONTAINER_OF(node, struct exchange, starved)->pool);
+        mesh__list_remove(&exchange->starved);
+        dial(exchange->pool);
     }
+}
+
+/* Is what the channel speaks still what is wanted? */
+static bool is_wanted(const struct channel *channel)
+{
+    const struct pool *pool = channel->pool;
+    enum pool_protocol protocol = pool->http1_only ? POOL_HTTP1 : pool->group->protocol;
+    return protocol != (channel->codec->multiplexed ? POOL_HTTP1 : POOL_HTTP2);
 }
 
 /* May this channel carry one more exchange? */
@@ -152,10 +211,28 @@ static bool is_good(struct channel *channel)
 {
     const struct pool_policy *policy = &channel->pool->group->policy;
     mesh_nanos now = channel->pool->group->loop->now;
-    return !channel->pool->retired && channel->spec == channel->pool->group->security.spec &&
+    return !channel->pool->retired && channel->spec == mesh__pool_spec(channel->pool) &&
            (policy->max_exchanges == 0 || channel->exchanges < policy->max_exchanges) &&
            (policy->max_age == 0 || mesh__nanos_sub(now, channel->opened_at) < policy->max_age) &&
-           mesh__channel_allowed(channel);
+           mesh__channel_allowed(channel) && !channel->codec->is_draining(channel) && is_wanted(channel);
+}
+
+static void move(struct channel *channel, struct list *to)
+{
+    mesh__list_remove(&channel->link);
+    mesh__list_push_front(to, &channel->link);
+}
+
+/* A channel that carries exchanges and takes one more. */
+static struct channel *take_shared(struct pool *pool)
+{
+    while (!mesh__list_empty(&pool->shared)) {
+        struct channel *channel = CONTAINER_OF(pool->shared.next, struct channel, link);
+        if (channel->codec->room(channel) > 0 && is_good(channel))
+            return channel;
+        move(channel, &pool->rest); /* what is on it goes on */
+    }
+    return NULL;
 }
 
 /* The idle channel used last that is still good; the others met on the way are closed. */
@@ -164,13 +241,13 @@ static struct channel *take_idle(struct pool *pool)
     while (!mesh__list_empty(&pool->idle)) {
         struct channel *channel = CONTAINER_OF(pool->idle.next, struct channel, link);
         bool just_used = channel->idle_turn == pool->group->loop->turns;
-        if (is_good(channel) && (just_used || channel->stream->ops->is_quiet(channel->stream))) {
-            mesh__list_remove(&channel->link);
-            mesh__list_push(&pool->rest, &channel->link);
+        if (!is_good(channel)) {
+            mesh__channel_close(channel);
+        } else if (just_used || mesh__channel_look(channel)) {
+            move(channel, &pool->rest);
             channel->state = CHANNEL_BUSY;
             return channel;
         }
-        mesh__channel_close(channel);
     }
     return NULL;
 }
@@ -183,7 +260,9 @@ void mesh__pool_acquire(struct pool *pool, struct exchange *exchange)
     exchange->sent = 0;
     exchange->asked_at = group->loop->now;
     exchange->ready_at = exchange->sent_at = exchange->first_at = exchange->end_at = 0;
-    struct channel *channel = take_idle(pool);
+    struct channel *channel = take_shared(pool);
+    if (channel == NULL)
+        channel = take_idle(pool);
     if (channel) {
         mesh__channel_begin(channel, exchange);
         return;
@@ -194,6 +273,8 @@ void mesh__pool_acquire(struct pool *pool, struct exchange *exchange)
     }
     mesh__list_push(&pool->waiting, &exchange->waiting);
     pool->waiters++;
+    if (pool->dialing > 0 && is_sharing(pool))
+        return;
     if (take_connection(group))
         dial(pool);
     else
@@ -203,8 +284,7 @@ void mesh__pool_acquire(struct pool *pool, struct exchange *exchange)
 void mesh__exchange_cancel(struct exchange *exchange)
 {
     if (exchange->channel) {
-        mesh__channel_close(exchange->channel);
-        exchange->channel = NULL;
+        mesh__channel_cancel(exchange->channel, exchange);
     } else if (mesh__list_linked(&exchange->waiting)) {
         stop_waiting(exchange);
     }
@@ -233,69 +313,134 @@ static void go_idle(struct channel *channel)
         mesh__channel_close(channel);
 }
 
-/* A channel is free: the oldest exchange that waits takes it; else a starved one of another pool takes its place. */
-static void offer(struct channel *channel)
+/* Nobody of this pool needs the channel now: a starved exchange of another pool may take its place. */
+static void rest_or_yield(struct channel *channel)
 {
-    struct pool *pool = channel->pool;
-    struct exchange *exchange = first_waiting(pool);
-    if (exchange) {
-        stop_waiting(exchange);
-        channel->state = CHANNEL_BUSY;
-        mesh__channel_begin(channel, exchange);
-        return;
-    }
-    const struct pool_hooks *hooks = pool->group->hooks;
-    if (mesh__list_empty(&pool->group->starved) && hooks->wanted_elsewhere &&
-        hooks->wanted_elsewhere(pool->group->user)) {
+    struct pool_group *group = channel->pool->group;
+    const struct pool_hooks *hooks = group->hooks;
+    if (mesh__list_empty(&group->starved) && hooks->wanted_elsewhere && hooks->wanted_elsewhere(group->user)) {
         mesh__channel_close(channel); /* its place is worth more than the connection */
         return;
     }
     go_idle(channel);
+    mesh__pool_group_feed(group);
+}
+
+/* A channel is free: the oldest exchange that waits takes it. */
+static void offer(struct channel *channel)
+{
+    struct exchange *exchange = first_waiting(channel->pool);
+    if (exchange == NULL) {
+        rest_or_yield(channel);
+        return;
+    }
+    stop_waiting(exchange);
+    channel->state = CHANNEL_BUSY;
+    mesh__channel_begin(channel, exchange);
+}
+
+/* Those who wait beyond the dials that are under way are starved: they get the next places. */
+static void starve_beyond(struct pool *pool)
+{
+    uint32_t dials = pool->dialing;
+    bool sharing = is_sharing(pool);
+    for (struct list *node = pool->waiting.next; node != &pool->waiting; node = node->next) {
+        struct exchange *exchange = CONTAINER_OF(node, struct exchange, waiting);
+        bool starved = mesh__list_linked(&exchange->starved);
+        if (!starved && dials == 0)
+            mesh__list_push_front(&pool->group->starved, &exchange->starved);
+        if (sharing)
+            break;
+        dials -= !starved && dials > 0;
+    }
+}
+
+static void dial_on(struct pool *pool)
+{
+    starve_beyond(pool);
     mesh__pool_group_feed(pool->group);
 }
 
-/* Another dial for whoever waits beyond the dials that are under way: it is starved until the place is free. */
-static void dial_again(struct pool *pool)
+void mesh__pool_place(struct channel *channel)
 {
-    uint32_t dials = pool->dialing;
-    for (struct list *node = pool->waiting.next; node != &pool->waiting; node = node->next) {
-        struct exchange *exchange = CONTAINER_OF(node, struct exchange, waiting);
-        if (mesh__list_linked(&exchange->starved) || dials-- > 0)
-            continue;
-        mesh__list_push_front(&pool->group->starved, &exchange->starved);
-        return;
+    struct pool *pool = channel->pool;
+    bool good = is_good(channel);
+    if (channel->active > 0) {
+        struct list *to = good && channel->codec->room(channel) > 0 ? &pool->shared : &pool->rest;
+        if (pool->shared.next != &channel->link || to != &pool->shared)
+            move(channel, to);
+    } else if (!good) {
+        mesh__channel_close(channel);
+    } else {
+        rest_or_yield(channel);
     }
+}
+
+/* Whoever waits gets room. `anyway`: also on a channel that is to take nobody else. */
+static void serve(struct channel *channel, bool anyway)
+{
+    struct pool *pool = channel->pool;
+    struct exchange *exchange;
+    while (channel->state != CHANNEL_CLOSED && (exchange = first_waiting(pool)) != NULL &&
+           (anyway || is_good(channel)) && channel->codec->room(channel) > 0) {
+        stop_waiting(exchange);
+        channel->state = CHANNEL_BUSY;
+        mesh__channel_begin(channel, exchange);
+    }
+}
+
+void mesh__pool_settle(struct channel *channel)
+{
+    struct pool *pool = channel->pool;
+    serve(channel, false);
+    if (channel->state == CHANNEL_BUSY)
+        mesh__pool_place(channel);
+    else if (channel->state == CHANNEL_IDLE && !is_good(channel))
+        mesh__channel_close(channel);
+    if (pool->waiters > 0)
+        dial_on(pool);
 }
 
 void mesh__pool_dialed(struct channel *channel)
 {
     struct pool *pool = channel->pool;
+    bool was_sharing = is_sharing(pool);
     pool->dialing--;
     COUNTER_ADD(pool->counters->connects, 1);
     channel->state = CHANNEL_IDLE;
-    if (channel->spec != pool->group->security.spec) {
-        /* Hands were shaken under what is not in force any more. */
-        dial_again(pool);
+    pool->spoke_http1 = !channel->codec->multiplexed;
+    if (channel->spec != mesh__pool_spec(pool)) {
+        /* Hands were shaken under what is not in force any more. Feeding comes with the place that closing gives. */
+        starve_beyond(pool);
         mesh__channel_close(channel);
-    } else if (is_good(channel) || first_waiting(pool)) {
-        /* Also of a retired pool: who waited for this connection came before. */
-        offer(channel);
-    } else {
-        mesh__channel_close(channel);
+        return;
     }
+    /* Also of a retired pool: who waited for this connection came before. */
+    if (channel->codec->multiplexed)
+        serve(channel, true);
+    else if (is_good(channel) || first_waiting(pool))
+        offer(channel);
+    else
+        mesh__channel_close(channel);
+    if (channel->state == CHANNEL_IDLE && channel->codec->multiplexed)
+        mesh__pool_place(channel);
+    if (was_sharing && pool->waiters > 0)
+        dial_on(pool);
 }
 
 void mesh__pool_dial_failed(struct channel *channel, mesh_status status, const char *reason, int error_number)
 {
     struct pool *pool = channel->pool;
+    struct list doomed;
     COUNTER_ADD(pool->counters->connect_failures, 1);
+    mesh__list_init(&doomed);
     /* One dial, one exchange: but not while enough other dials are under way for all that wait. */
-    struct exchange *exchange = pool->waiters >= pool->dialing ? first_waiting(pool) : NULL;
-    if (exchange)
-        stop_waiting(exchange);
+    if (is_sharing(pool))
+        set_apart(pool, &doomed, UINT32_MAX);
+    else if (pool->waiters >= pool->dialing)
+        set_apart(pool, &doomed, 1);
     mesh__channel_close(channel); /* `reason` lives on: whoever tells of a failed dial is in the channel's step */
-    if (exchange)
-        tell_failed(exchange, status, reason, error_number);
+    fail_all(&doomed, status, reason, error_number);
 }
 
 void mesh__pool_put_back(struct channel *channel, bool reusable)
@@ -315,14 +460,21 @@ static void close_all(struct list *channels)
 
 void mesh__pool_group_secure(struct pool_group *group, const struct pool_security *security)
 {
-    struct tls_spec *old = group->security.spec;
+    struct pool_security old = group->security;
     if (security->spec)
         mesh__tls_spec_ref(security->spec);
+    if (security->spec_http1)
+        mesh__tls_spec_ref(security->spec_http1);
     group->security = *security;
     group->secured++;
-    for (struct list *node = group->pools.next; old != security->spec && node != &group->pools; node = node->next)
-        close_all(&CONTAINER_OF(node, struct pool, link)->idle);
-    mesh__tls_spec_unref(old);
+    for (struct list *node = group->pools.next; old.spec != security->spec && node != &group->pools;
+         node = node->next) {
+        struct pool *pool = CONTAINER_OF(node, struct pool, link);
+        pool->spoke_http1 = false;
+        close_all(&pool->idle);
+    }
+    mesh__tls_spec_unref(old.spec);
+    mesh__tls_spec_unref(old.spec_http1);
 }
 
 void mesh__pool_retire(struct pool *pool)
@@ -341,6 +493,7 @@ void mesh__pool_free(struct pool *pool)
     while (!mesh__list_empty(&pool->waiting))
         stop_waiting(first_waiting(pool));
     mesh__pool_retire(pool);
+    close_all(&pool->shared);
     close_all(&pool->rest);
     mesh__list_remove(&pool->link);
     mesh__mem_free(pool->group->loop->mem, pool);

@@ -56,7 +56,8 @@ struct verdict mesh__classify(const struct report *report)
         /* No request can get through before somebody changes something. */
         return failure(report, BREAKER_SHUT_NOW);
     case MESH_RESET:
-        /* An idle connection that the peer has closed tells of the connection, not of the endpoint. */
+    case MESH_REFUSED:
+        /* A connection that the peer has closed, or went away from in order, tells of itself, not of the endpoint. */
         return report->stale ? cut_short(report) : failure(report, BREAKER_FAILURE);
     case MESH_DEADLINE:
         return report->short_deadline ? cut_short(report) : failure(report, BREAKER_FAILURE);
@@ -64,7 +65,6 @@ struct verdict mesh__classify(const struct report *report)
     case MESH_TLS_TIMEOUT:
     case MESH_PER_TRY_TIMEOUT:
     case MESH_PARTIAL_RESPONSE:
-    case MESH_REFUSED:
     case MESH_PROTOCOL:
         return failure(report, BREAKER_FAILURE);
     case MESH_CANCELLED:

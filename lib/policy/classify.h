@@ -17,7 +17,8 @@ struct report {
     int32_t http_status; /* of the response, also of one that broke off; 0 without */
     enum sent sent;
     bool unsent;            /* the peer provably did not act: connection never open, REFUSED_STREAM, above GOAWAY */
-    bool stale;             /* a connection used before closed without a byte of response (RFC 9112, section 9.3.1) */
+    bool stale;             /* a connection used before closed without a byte of response (RFC 9112, section 9.3.1), or
+                               the peer had gone away from it in order (GOAWAY with NO_ERROR) */
     bool short_deadline;    /* MESH_DEADLINE, and the attempt had much less time than the service's timeout */
     bool probe;             /* the attempt was the breaker's probe */
     mesh_nanos elapsed;     /* from pick to end */

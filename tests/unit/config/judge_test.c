@@ -151,10 +151,9 @@ static const struct row services[] = {
     { "\"balancer\":\"x\"",
       "f:2:12: config: /services/s/balancer: \"x\" is unknown, expected \"peak-ewma\", \"round-robin\" or "
       "\"least-request\"" },
-    { "\"protocol\":\"http2\"", "f:2:12: config: /services/s/protocol: http2: not in this version of Meshcall yet" },
     { "\"protocol\":\"HTTP1\"",
-      "f:2:12: config: /services/s/protocol: \"HTTP1\" is unknown, did you mean \"http1\"? Expected \"auto\" or "
-      "\"http1\"" },
+      "f:2:12: config: /services/s/protocol: \"HTTP1\" is unknown, did you mean \"http1\"? Expected \"auto\", "
+      "\"http1\" or \"http2\"" },
     { "\"url\":\"https://x\",\"transport\":\"curl\"",
       "f:2:1: config: /services/s/url: url: not in this version of Meshcall yet\n"
       "f:2:19: config: /services/s/transport: transport: not in this version of Meshcall yet" },

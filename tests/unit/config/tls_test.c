@@ -123,14 +123,21 @@ static const struct row services[] = {
       "f:2:59: config: /services/s/tls/alpn: \"h2\" is no list, expected one of protocols such as \"http/1.1\"" },
     { "\"tls\":{\"mode\":\"mutual\",\"peers\":[\"spiffe://shop/x\"],\"alpn\":[\"h2\",\"istio-h2\",\"\",\"a "
       "b\",1,\"http/1.1\",\"http/1.1\"]}",
-      "f:2:60: config: /services/s/tls/alpn/0: h2: not in this version of Meshcall yet\n"
-      "f:2:65: config: /services/s/tls/alpn/1: istio-h2: not in this version of Meshcall yet\n"
       "f:2:76: config: /services/s/tls/alpn/2: \"\" is no protocol, expected 1 to 255 visible characters, as "
       "\"http/1.1\"\n"
       "f:2:79: config: /services/s/tls/alpn/3: \"a b\" is no protocol, expected 1 to 255 visible characters, as "
       "\"http/1.1\"\n"
       "f:2:85: config: /services/s/tls/alpn/4: 1 is no string, expected a protocol such as \"http/1.1\"\n"
       "f:2:98: config: /services/s/tls/alpn/6: \"http/1.1\" is in the list twice, expected each protocol once" },
+    { "\"protocol\":\"http1\",\"tls\":{\"mode\":\"mutual\",\"peers\":[\"spiffe://shop/x\"],\"alpn\":[\"h2\",\"http/"
+      "1.1\"]}",
+      "f:2:78: config: /services/s/tls/alpn: \"h2\" is offered, but protocol is \"http1\", expected \"auto\" or "
+      "another "
+      "list" },
+    { "\"protocol\":\"http2\",\"tls\":{\"mode\":\"mutual\",\"peers\":[\"spiffe://shop/x\"],\"alpn\":[\"h2\",\"http/"
+      "1.1\"]}",
+      "f:2:78: config: /services/s/tls/alpn: \"http/1.1\" is offered, but protocol is \"http2\", expected \"auto\" or "
+      "another list" },
     { "\"tls\":{\"mode\":\"mutual\",\"peers\":[\"spiffe://shop/x\"],\"handshake_timeout\":\"0s\",\"resume\":\"no\"}",
       "f:2:72: config: /services/s/tls/handshake_timeout: \"0s\" is out of range, expected \"1ms\" to \"24h\"\n"
       "f:2:86: config: /services/s/tls/resume: \"no\" is neither true nor false, expected one of them" },
@@ -200,8 +207,6 @@ static const struct row servers[] = {
       "of \"shop\"\n"
       "f:2:51: config: /servers/v/tls/verify: unknown key, expected one of mode, peers, alpn, handshake_timeout, "
       "resume" },
-    { "\"tls\":{\"mode\":\"mutual\",\"alpn\":[\"h2\"]}",
-      "f:2:32: config: /servers/v/tls/alpn/0: h2: not in this version of Meshcall yet" },
     { "\"tls\":{\"mode\":\"simple\"},\"authorize\":{\"rules\":[{\"action\":\"allow\",\"namespaces\":[\"a\"]}]}",
       "f:2:37: config: /servers/v/authorize: \"rule 1\" asks for the peer's id, which is known with TLS of mode "
       "\"mutual\" or \"permissive\" only" },
@@ -353,7 +358,7 @@ static void check_alpn(const struct tls_config *tls, const char *const *texts, s
         ck_assert_str_eq(tls->settings.alpn[i], texts[i]);
 }
 
-static const char *const http1[] = { "http/1.1" };
+static const char *const both[] = { "h2", "http/1.1" };
 
 START_TEST(services_that_inherit)
 {
@@ -366,7 +371,7 @@ START_TEST(services_that_inherit)
     ck_assert(s->tls.settings.with_certificate && s->tls.settings.resume);
     ck_assert_int_eq(s->tls.settings.demand.verify, TLS_VERIFY_SPIFFE);
     check_peers(&s->tls, all, 1);
-    check_alpn(&s->tls, http1, 1);
+    check_alpn(&s->tls, both, 2);
     ck_assert_ptr_null(s->tls.settings.demand.name);
     ck_assert_ptr_null(s->tls.settings.bundle);
     ck_assert_str_eq(s->tls.settings.server_name, "stock.internal");
@@ -425,7 +430,7 @@ START_TEST(servers_of_each_mode)
     ck_assert_int_eq(tls->mode, TLS_MODE_PERMISSIVE);
     ck_assert(tls->settings.with_certificate && tls->settings.resume);
     check_peers(tls, NULL, 0);
-    check_alpn(tls, http1, 1);
+    check_alpn(tls, NULL, 0);
     ck_assert_int_eq(tls->handshake_timeout, 5 * NANOS_S);
     tls = &mesh__config_server(config, "public")->tls;
     ck_assert_int_eq(tls->mode, TLS_MODE_SIMPLE);
@@ -466,7 +471,7 @@ START_TEST(defaults)
     ck_assert_int_eq(config->identity->expiry_warning, 24 * 3600 * NANOS_S);
     ck_assert_int_eq(s->tls.settings.demand.verify, TLS_VERIFY_NONE);
     ck_assert_ptr_null(s->tls.settings.server_name);
-    check_alpn(&s->tls, http1, 1);
+    check_alpn(&s->tls, both, 2);
     ck_assert(s->tls.settings.resume);
     ck_assert_int_eq(s->tls.handshake_timeout, 5 * NANOS_S);
     ck_assert_ptr_null(s->access);

@@ -14,7 +14,8 @@
 #include <string.h>
 
 #define OK_RESPONSE "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-#define HEAD "PUT / HTTP/1.1\r\nhost: s\r\n\r\n"
+#define HEAD "GET / HTTP/1.1\r\nhost: s\r\n\r\n"
+#define HEAD_WITH(size) "GET / HTTP/1.1\r\nhost: s\r\ncontent-length: " #size "\r\n\r\n"
 
 enum { LINES = 64 };
 
@@ -31,6 +32,7 @@ static struct {
     struct loop loop;
     struct memory_network *network;
     struct pool_group group;
+    struct http2_desk http2;
     struct pool_counters counters[2];
     struct pool *pools[2];                 /* "10.0.0.1:80" and "10.0.0.2:80" */
     uint32_t connections, connections_max; /* places taken */
@@ -178,8 +180,14 @@ static void scene_setup(void)
     scene.world.connect = scene_connect;
     scene.world.now = scene_now;
     ck_assert_int_eq(mesh__loop_init(&scene.loop, &mesh__mem_system, &scene.world), 0);
-    struct pool_policy policy = { .connect_timeout = 5 * NANOS_MS, .idle_timeout = 100 * NANOS_MS };
+    struct pool_policy policy = { .connect_timeout = 5 * NANOS_MS,
+                                  .idle_timeout = 100 * NANOS_MS,
+                                  .ping_interval = 30 * NANOS_MS,
+                                  .ping_timeout = 10 * NANOS_MS,
+                                  .limits = { 65536, 100, 65536 } };
     mesh__pool_group_init(&scene.group, &scene.loop, &scene_hooks, NULL, &policy);
+    mesh__http2_desk_init(&scene.http2, &mesh__mem_system);
+    scene.group.http2 = &scene.http2;
     for (int i = 0; i < 2; i++) {
         char text[32];
         struct address address;
@@ -203,6 +211,8 @@ static void scene_teardown(void)
     for (uint32_t i = 0; i < scene.line_count; i++)
         ck_assert_msg(scene.lines[i].connection == NULL, "connection %u was not closed", i);
     ck_assert_uint_eq(scene.loop.timers.size, 0);
+    ck_assert_uint_eq(scene.http2.pool.used_bytes, 0);
+    mesh__http2_desk_fini(&scene.http2);
     mesh__loop_fini(&scene.loop);
     mesh__memory_free(scene.network);
 }
@@ -227,7 +237,9 @@ static void pass(mesh_nanos time)
 /* An exchange and what it was told: r(eady), p(art sent), s(ent), h(ead), b(ody), e(nd), f(ailed). */
 struct talk {
     struct exchange exchange;
-    char story[64];
+    struct buf head; /* in `space`, and no larger */
+    char space[256];
+    char story[128];
     char cancel_on; /* cancels itself when told this */
     bool refuse_head;
     int32_t http_status;
@@ -292,9 +304,16 @@ static const struct exchange_events talk_events = {
 /* Begins an exchange in a pool. */
 static inline void ask(struct talk *talk, int pool, const char *body)
 {
-    talk->exchange = (struct exchange){
-        .events = &talk_events, .head = VIEW_LITERAL(HEAD), .body = mesh__view_of(body), .limits = { 65536, 100, 65536 }
+    talk->head = (struct buf){
+        .mem = &mesh__mem_system, .data = talk->space, .capacity = sizeof(talk->space), .cap = sizeof(talk->space)
     };
+    talk->exchange = (struct exchange){ .events = &talk_events,
+                                        .method = VIEW_LITERAL("GET"),
+                                        .path = VIEW_LITERAL("/"),
+                                        .authority = VIEW_LITERAL("s"),
+                                        .body = mesh__view_of(body),
+                                        .head = &talk->head,
+                                        .limits = { 65536, 100, 65536 } };
     memset(talk->story, 0, sizeof(talk->story));
     mesh__pool_acquire(scene.pools[pool], &talk->exchange);
 }
