@@ -59,7 +59,7 @@ static void sniff(struct connection *connection)
 /* Hands are shaken: ALPN says what is spoken; without it the first bytes do. */
 static void begin_secure(struct connection *connection, const struct tls_report *report)
 {
-    if (strcmp(report->alpn, "h2") == 0)
+    if (strcmp(report->alpn, "h2") == 0 || strcmp(report->alpn, "istio-h2") == 0)
         mesh__http2_side_begin(connection, NULL, 0);
     else
         mesh__http1_side_begin(connection, report->alpn[0] == '\0');

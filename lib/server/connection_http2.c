@@ -194,13 +194,20 @@ static bool on_end(void *user, struct http2_stream *stream)
     return true;
 }
 
+static const char *words_of(mesh_status limit)
+{
+    if (limit == MESH_BODY_TOO_LARGE)
+        return "a body beyond max_body";
+    return limit == MESH_HEADER_TOO_LARGE ? "a header beyond max_header" : "more header fields than max_headers";
+}
+
 /* There is no exchange where the head itself is too large. */
 static void on_refused(void *user, struct http2_stream *stream, mesh_status status)
 {
     struct connection *connection = user;
     static const mesh_header plain = { "content-type", 12, "text/plain", 10 };
     static const struct http1_field_group group = { &plain, 1 };
-    const char *words = mesh_status_text(status);
+    const char *words = words_of(status);
     int32_t code = status == MESH_BODY_TOO_LARGE ? 413 : 431;
     char text[REFUSAL_TEXT_MAX];
     if (coming(stream) != NULL) {

@@ -10,7 +10,13 @@
 static mesh_status make_spec(mesh_server *server, struct tls_identity *identity, struct tls_spec **out,
                              struct tls_problem *problem)
 {
-    return mesh__tls_spec_new(&server->mem, identity, TLS_SERVER, &server->settings->tls.settings, out, problem);
+    static const char *const spoken[] = { "h2", "http/1.1" };
+    struct tls_settings settings = server->settings->tls.settings;
+    if (settings.alpn == NULL) { /* the config leaves it to the server */
+        settings.alpn = spoken;
+        settings.alpn_count = sizeof(spoken) / sizeof(spoken[0]);
+    }
+    return mesh__tls_spec_new(&server->mem, identity, TLS_SERVER, &settings, out, problem);
 }
 
 mesh_status mesh__security_load(mesh_server *server, mesh_error **error)
