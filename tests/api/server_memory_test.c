@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* server_memory_test.c - every block comes from the user's allocator and goes back to it, also when memory runs out. */
 /* label: threaded */
-#include "api/server_peer.h"
+#include "api/server_http2_peer.h"
 
 #include <check.h>
 #include <sched.h>
@@ -140,6 +140,42 @@ START_TEST(test_memory_runs_out_while_serving)
 }
 END_TEST
 
+/* The same over HTTP/2; the peer's own memory is not scarce. */
+static bool exchange_over_http2(struct counted *counted, mesh_server *server, long left)
+{
+    struct caller caller;
+    struct call call = { .method = "POST", .body = "body", .body_size = 4 };
+    call_field(&call, "baggage", "a=b");
+    call_field(&call, "tracestate", "a=b");
+    call_field(&call, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    caller_connect(&caller, mesh_server_address(server));
+    counted->left = left;
+    bool ok = caller_ask(&caller, &call) == 200;
+    counted->left = -1;
+    call_free(&call);
+    caller_close(&caller);
+    return ok;
+}
+
+START_TEST(test_memory_runs_out_over_http2)
+{
+    struct scene scene = { .server = NULL };
+    struct counted counted = { 0, -1 };
+    mesh_allocator allocator = { sizeof(allocator), 0, counted_allocate, counted_resize, counted_release, &counted };
+    mesh_options options = MESH_OPTIONS_INIT;
+    options.allocator = &allocator;
+    mesh_server *server = open_server(by_workers[_i], &options, handle, &scene);
+    long left = 0;
+    while (!exchange_over_http2(&counted, server, left) && left < 400)
+        left++;
+    ck_assert_int_gt(left, 2);
+    ck_assert_int_lt(left, 400);
+    ck_assert(exchange_over_http2(&counted, server, -1));
+    mesh_server_free(server);
+    ck_assert_int_eq(counted.live, 0);
+}
+END_TEST
+
 static mesh_status open_once(const char *listen, const char *name, struct counted *counted, mesh_server **out,
                              char *why, size_t room)
 {
@@ -250,6 +286,7 @@ int main(void)
     suite_add_tcase(suite, tcase);
     tcase_add_loop_test(tcase, test_free_from_a_callback, 0, 2);
     tcase_add_loop_test(tcase, test_memory_runs_out_while_serving, 0, 2);
+    tcase_add_loop_test(tcase, test_memory_runs_out_over_http2, 0, 2);
     tcase_add_test(tcase, test_memory_runs_out_while_opening);
     tcase_add_test(tcase, test_open_fails);
     tcase_add_test(tcase, test_options_are_not_set_up);
