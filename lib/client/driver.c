@@ -57,6 +57,12 @@ struct leaving {
     bool arm, lazily;
 };
 
+/* Will the thread in mesh_client_next() be back soon? */
+static bool next_is_near(const struct shard *shard)
+{
+    return shard->loop.now - atomic_load(&shard->next_seen) < NEXT_RECENT;
+}
+
 static struct leaving unlock(struct shard *shard, bool is_control)
 {
     struct mesh_client *client = shard->client;
@@ -66,9 +72,10 @@ static struct leaving unlock(struct shard *shard, bool is_control)
     else
         leaving.arm = client->undriven_fd >= 0 && atomic_load(&shard->live_calls) > 0;
     mesh_nanos now = shard->loop.now, due = mesh__loop_next(&shard->loop);
-    leaving.lazily = leaving.arm && !is_control && now - atomic_load(&shard->next_seen) < NEXT_RECENT;
-    if (leaving.lazily)
-        due = mesh__nanos_min(due, now + NEXT_GRACE);
+    leaving.lazily = leaving.arm && !is_control && next_is_near(shard);
+    if (leaving
+            .lazily) /* due 0: something is to be written, which that thread does, with all that it begins until then */
+        due = due == 0 ? now + NEXT_GRACE : mesh__nanos_min(due, now + NEXT_GRACE);
     atomic_store(&shard->next_due, due);
     atomic_store(&shard->has_connections, !mesh__list_empty(&shard->pools));
     atomic_store(&shard->locked, 0);
@@ -79,6 +86,8 @@ static void leave(struct shard *shard, bool is_control)
 {
     do {
         mesh__shard_prepare(shard);
+        if (is_control || !next_is_near(shard))
+            mesh__shard_flush(shard);
         struct leaving leaving = unlock(shard, is_control);
         if (leaving.sleeper) {
             uint32_t waiting = CALL_WAITING;
@@ -111,6 +120,7 @@ static void drive_own(struct call *own)
     mesh__list_remove(&own->sleeping);
     for (;;) {
         mesh__shard_prepare(shard);
+        mesh__shard_flush(shard);
         if (atomic_load(&own->word) == CALL_DONE)
             break;
         wait_for_events(shard, NANOS_NEVER, NULL);
@@ -183,6 +193,8 @@ static void drive_for_completion(struct shard *shard, mesh_nanos deadline)
     atomic_fetch_or(&client->next_drivers, bit);
     for (;;) {
         mesh__shard_prepare(shard);
+        if (!has_completion_or_ends(client))
+            mesh__shard_flush(shard);
         mesh_nanos now = shard->loop.now;
         atomic_store(&shard->next_seen, now);
         if (has_completion_or_ends(client) || atomic_load(&shard->live_calls) == 0 ||
@@ -327,6 +339,7 @@ void mesh__driver_permanent(struct shard *shard)
         sched_yield(); /* only a caller who came before this thread had started */
     while (!atomic_load(&shard->client->stopping)) {
         mesh__shard_prepare(shard);
+        mesh__shard_flush(shard);
         wait_for_events(shard, atomic_load(&shard->client->stopping) ? 0 : NANOS_NEVER, NULL);
     }
     leave(shard, false);

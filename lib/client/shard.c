@@ -417,6 +417,16 @@ void mesh__shard_prepare(struct shard *shard)
     mesh__turn_leave();
 }
 
+void mesh__shard_flush(struct shard *shard)
+{
+    if (mesh__list_empty(&shard->loop.tasks))
+        return;
+    mesh__turn_enter();
+    mesh__loop_run_tasks(&shard->loop);
+    mesh__complete_flush(shard);
+    mesh__turn_leave();
+}
+
 void mesh__shard_turn(struct shard *shard, mesh_nanos timeout)
 {
     mesh__turn_enter();

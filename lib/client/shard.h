@@ -29,6 +29,9 @@ void mesh__shard_post(struct call *, uint32_t what);
 /* What comes before each wait: takes `now`, the inbox, a new snapshot, and what other shards asked for. */
 void mesh__shard_prepare(struct shard *);
 
+/* Has written what was begun since the last turn: once for all of it, before the wait. */
+void mesh__shard_flush(struct shard *);
+
 /* One turn of the loop, and what comes after it. */
 void mesh__shard_turn(struct shard *, mesh_nanos timeout);
 

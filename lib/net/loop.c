@@ -155,7 +155,7 @@ static void fire_timers(struct loop *loop)
     }
 }
 
-static void run_tasks(struct loop *loop)
+void mesh__loop_run_tasks(struct loop *loop)
 {
     struct list batch;
     mesh__list_init(&batch);
@@ -184,7 +184,7 @@ void mesh__loop_turn(struct loop *loop, mesh_nanos timeout)
     for (int i = 0; i < count; i++) /* -1 on EINTR: a turn without events */
         dispatch(loop, &events[i]);
     fire_timers(loop);
-    run_tasks(loop);
+    mesh__loop_run_tasks(loop);
 }
 
 void mesh__loop_kick(struct loop *loop)

@@ -115,6 +115,9 @@ void mesh__loop_timer_cancel(struct loop *, struct loop_timer *);
 void mesh__loop_post(struct loop *, struct loop_task *);
 void mesh__loop_cancel(struct loop_task *);
 
+/* Runs what has been posted by now, between turns: what was begun there need not wait for the next one's end. */
+void mesh__loop_run_tasks(struct loop *);
+
 /* Has the loop run the mail in a turn soon, after what was sent before it. Any thread, while the loop lives. */
 void mesh__loop_send(struct loop *, struct loop_mail *);
 
