@@ -25,6 +25,7 @@ struct channel_http2 {
     struct buf unsent;      /* frames that the connection has not taken; nothing is written behind them */
     struct loop_task write; /* writes on, later in this turn */
     mesh_nanos busy_since, heard_at, ping_at;
+    bool settled;    /* the peer has said how many streams it takes */
     bool heard;      /* something came since it was idle */
     bool used;       /* it was idle after an exchange, and no other had begun */
     bool cut;        /* the connection below has ended: nothing more is said */
@@ -154,9 +155,11 @@ static void on_closed(void *user, struct http2_stream *stream, const struct http
 static void on_settings(void *user, uint32_t max_streams)
 {
     struct channel_http2 *self = user;
-    (void)max_streams;
-    if (self->channel->state != CHANNEL_CLOSED)
-        mesh__pool_settle(self->channel);
+    if (self->channel->state == CHANNEL_CLOSED)
+        return;
+    self->settled = true;
+    self->channel->pool->streams = max_streams > 0 ? max_streams : 1;
+    mesh__pool_settle(self->channel);
 }
 
 static void on_goaway(void *user, const struct http2_goaway *goaway)
@@ -224,15 +227,16 @@ static size_t put(struct channel_http2 *self, const char *bytes, size_t size)
     return sent;
 }
 
-/* Tells exchanges how much of them the connection has been given. Any of them may leave, and others come, meanwhile. */
-static void tell_sent(struct channel_http2 *self)
+/* Tells exchanges how much of them the connection has been given: `whole`, all that was written. Any of them may leave,
+ * and others come, meanwhile. */
+static void tell_sent(struct channel_http2 *self, bool whole)
 {
     size_t left = 0;
     for (struct list *node = self->sending.next; node != &self->sending; node = node->next)
         left++;
     for (; left > 0 && !mesh__list_empty(&self->sending); left--) {
         struct exchange *exchange = exchange_at(mesh__list_pop(&self->sending));
-        bool all = mesh__http2_stream_finished(exchange->stream) && self->unsent.size == 0;
+        bool all = whole && mesh__http2_stream_finished(exchange->stream);
         mesh__list_push(all ? &self->receiving : &self->sending, &exchange->on);
         bool first = exchange->sent == 0;
         if (!mesh__http2_stream_sent(exchange->stream) || (!all && !first))
@@ -257,7 +261,7 @@ static bool write_unsent(struct channel_http2 *self)
     if (self->unsent.size == 0)
         mesh__buf_fini(&self->unsent);
     if (sent > 0)
-        tell_sent(self);
+        tell_sent(self, self->unsent.size == 0);
     return self->channel->state != CHANNEL_CLOSED && self->unsent.size == 0;
 }
 
@@ -282,7 +286,7 @@ static bool write_frames(struct channel_http2 *self, struct buf *out)
         return false;
     }
     if (sent > 0)
-        tell_sent(self);
+        tell_sent(self, sent == out->size);
     return channel->state != CHANNEL_CLOSED && sent > 0 && sent == out->size;
 }
 
@@ -476,7 +480,13 @@ static void on_timer(struct channel *channel)
 
 static uint32_t room(const struct channel *channel)
 {
-    return mesh__http2_room(channel->http2->conn);
+    const struct channel_http2 *self = channel->http2;
+    uint32_t most = channel->pool->streams, room = mesh__http2_room(self->conn);
+    if (self->settled || most == 0)
+        return room;
+    /* Until this connection's peer has said it: what another one said. */
+    uint32_t left = channel->active < most ? most - channel->active : 0;
+    return left < room ? left : room;
 }
 
 static bool is_draining(const struct channel *channel)

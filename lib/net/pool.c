@@ -206,13 +206,18 @@ static bool is_wanted(const struct channel *channel)
     return protocol != (channel->codec->multiplexed ? POOL_HTTP1 : POOL_HTTP2);
 }
 
+static bool is_used_up(const struct channel *channel)
+{
+    uint32_t most = channel->pool->group->policy.max_exchanges;
+    return most > 0 && channel->exchanges >= most;
+}
+
 /* May this channel carry one more exchange? */
 static bool is_good(struct channel *channel)
 {
     const struct pool_policy *policy = &channel->pool->group->policy;
     mesh_nanos now = channel->pool->group->loop->now;
-    return !channel->pool->retired && channel->spec == mesh__pool_spec(channel->pool) &&
-           (policy->max_exchanges == 0 || channel->exchanges < policy->max_exchanges) &&
+    return !channel->pool->retired && channel->spec == mesh__pool_spec(channel->pool) && !is_used_up(channel) &&
            (policy->max_age == 0 || mesh__nanos_sub(now, channel->opened_at) < policy->max_age) &&
            mesh__channel_allowed(channel) && !channel->codec->is_draining(channel) && is_wanted(channel);
 }
@@ -376,13 +381,13 @@ void mesh__pool_place(struct channel *channel)
     }
 }
 
-/* Whoever waits gets room. `anyway`: also on a channel that is to take nobody else. */
+/* Whoever waits gets room. `anyway`: also on a channel that is not good any more, to be told what is wrong with it. */
 static void serve(struct channel *channel, bool anyway)
 {
     struct pool *pool = channel->pool;
     struct exchange *exchange;
     while (channel->state != CHANNEL_CLOSED && (exchange = first_waiting(pool)) != NULL &&
-           (anyway || is_good(channel)) && channel->codec->room(channel) > 0) {
+           (is_good(channel) || (anyway && !is_used_up(channel))) && channel->codec->room(channel) > 0) {
         stop_waiting(exchange);
         channel->state = CHANNEL_BUSY;
         mesh__channel_begin(channel, exchange);

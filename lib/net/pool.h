@@ -81,6 +81,7 @@ struct pool {
     bool retired;
     bool spoke_http1; /* the peer of the last dial chose HTTP/1.1 */
     bool http1_only;  /* a peer has asked for it (HTTP_1_1_REQUIRED) */
+    uint32_t streams; /* HTTP/2: as many a connection took, when its peer said so last; 0: none has said */
     uint8_t calm;     /* how often the interval between PINGs was doubled, since the peer had too many */
 };
 

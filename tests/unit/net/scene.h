@@ -124,6 +124,8 @@ static void line_closed(void *state, struct memory_connection *connection)
 
 static const struct memory_peer scene_peer = { line_opened, line_received, line_closed };
 
+static const struct memory_peer *scene_listens = &scene_peer; /* a test file may set another one first */
+
 static const struct stream_ops *memory_stream_ops;
 static struct stream_ops narrow_ops;
 
@@ -193,7 +195,7 @@ static void scene_setup(void)
         struct address address;
         (void)snprintf(text, sizeof(text), "10.0.0.%d:80", i + 1);
         ck_assert_int_eq(mesh__address_parse(mesh__view_of(text), false, &address), ADDRESS_OK);
-        ck_assert(mesh__memory_listen(scene.network, text, &scene_peer, NULL));
+        ck_assert(mesh__memory_listen(scene.network, text, scene_listens, NULL));
         scene.pools[i] = mesh__pool_new(&scene.group, &address, &scene.counters[i]);
         ck_assert_ptr_nonnull(scene.pools[i]);
     }
@@ -318,11 +320,11 @@ static inline void ask(struct talk *talk, int pool, const char *body)
     mesh__pool_acquire(scene.pools[pool], &talk->exchange);
 }
 
-static int run_suite(const char *name, const TTest *const *tests, size_t count)
+static int run_suite_in(const char *name, const TTest *const *tests, size_t count, SFun setup, SFun teardown)
 {
     Suite *suite = suite_create(name);
     TCase *tcase = tcase_create(name);
-    tcase_add_checked_fixture(tcase, scene_setup, scene_teardown);
+    tcase_add_checked_fixture(tcase, setup, teardown);
     for (size_t i = 0; i < count; i++)
         tcase_add_test(tcase, tests[i]);
     suite_add_tcase(suite, tcase);
@@ -331,6 +333,11 @@ static int run_suite(const char *name, const TTest *const *tests, size_t count)
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed ? 1 : 0;
+}
+
+static inline int run_suite(const char *name, const TTest *const *tests, size_t count)
+{
+    return run_suite_in(name, tests, count, scene_setup, scene_teardown);
 }
 
 #endif
