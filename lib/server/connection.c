@@ -57,7 +57,7 @@ bool mesh__connection_is_silent(const struct connection *connection)
            recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
-static bool is_outdated(const struct connection *connection)
+bool mesh__connection_is_outdated(const struct connection *connection)
 {
     return connection->peer->secure && connection->epoch != atomic_load(&connection->server->epoch);
 }
@@ -65,14 +65,14 @@ static bool is_outdated(const struct connection *connection)
 mesh_nanos mesh__connection_idle_time(const struct connection *connection)
 {
     mesh_nanos time = connection->server->settings->idle_timeout;
-    return is_outdated(connection) ? mesh__nanos_min(time, OUTDATED_IDLE) : time;
+    return mesh__connection_is_outdated(connection) ? mesh__nanos_min(time, OUTDATED_IDLE) : time;
 }
 
 void mesh__connection_outdate(struct connection *connection)
 {
     if (connection->state == CONNECTION_IDLE && connection->peer->secure)
         mesh__connection_wait(connection, mesh__connection_idle_time(connection));
-    else if (connection->state == CONNECTION_SHARED && is_outdated(connection))
+    else if (connection->state == CONNECTION_SHARED && mesh__connection_is_outdated(connection))
         mesh__http2_side_drain(connection); /* which loses nothing */
 }
 

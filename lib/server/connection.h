@@ -95,6 +95,9 @@ void mesh__connection_close(struct connection *);
 /* Nothing has come that was not taken. Unlike the stream's is_quiet() it takes nothing from a TLS stream. */
 bool mesh__connection_is_silent(const struct connection *);
 
+/* It speaks TLS, and was met with an identity that is not in force any more. */
+bool mesh__connection_is_outdated(const struct connection *);
+
 /* How long it may be idle. A peer whose connection was met with an old identity is told so with its next answer.
  * Closing an idle connection at once could meet a request under way, which would be lost; one that was silent for a
  * while will hardly be used. */
