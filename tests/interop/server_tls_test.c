@@ -115,7 +115,7 @@ static const struct {
     { "-cert order.pem -key order.key -alpn http/1.1", true },
     { "-cert order.pem -key order.key -servername payment.shop", true },
     { "-cert order.pem -key order.key -groups P-384:P-256", true },
-    { "-cert order.pem -key order.key -alpn h2", false },
+    { "-cert order.pem -key order.key -alpn spdy/3", false },
     { "-cert order.pem -key order.key -tls1_1 -cipher DEFAULT@SECLEVEL=0", false },
     { "-cert order.pem -key order.key -tls1_2 -cipher ECDHE-ECDSA-AES128-SHA", false }, /* no AEAD */
     { "-cert order.pem -key order.key -tls1_2 -cipher AES128-GCM-SHA256", false },      /* no forward secrecy */
