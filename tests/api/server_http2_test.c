@@ -387,6 +387,33 @@ START_TEST(test_idle_timeout)
 }
 END_TEST
 
+/* A preface that stops half-way is a request that takes too long; a header block that does is a silent connection. */
+START_TEST(test_stops_half_way)
+{
+    struct answer answer;
+    struct frame frame;
+    struct buf bytes;
+    mesh_server *server = open_server("{\"request_timeout\": \"50ms\", \"idle_timeout\": \"60ms\"}", NULL, serve, NULL);
+    struct peer peer = peer_connect(mesh_server_address(server));
+    mesh__buf_init(&bytes, &mesh__mem_system, 1000);
+    if (_i == 0) {
+        ck_assert(peer_send(&peer, PREFACE, 20));
+        ck_assert(peer_read(&peer, false, &answer));
+        ck_assert_int_eq(answer.status, 408);
+        answer_free(&answer);
+    } else {
+        frame_open(&bytes);
+        frame_put(&bytes, FRAME_HEADERS, FLAG_END_STREAM, 1, GET_BLOCK, 6);
+        ck_assert(peer_send(&peer, bytes.data, bytes.size));
+        ck_assert(frame_await(&peer, FRAME_GOAWAY, &frame));
+    }
+    ck_assert(peer_at_end(&peer));
+    mesh__buf_fini(&bytes);
+    peer_close(&peer);
+    mesh_server_free(server);
+}
+END_TEST
+
 /* One that gives no window for its answer loses that stream; the connection and its other streams stay. */
 START_TEST(test_window_that_stays_shut)
 {
@@ -424,6 +451,7 @@ int main(void)
     tcase_add_test(tcase, test_full_queue);
     tcase_add_test(tcase, test_request_timeout);
     tcase_add_loop_test(tcase, test_idle_timeout, 0, 2);
+    tcase_add_loop_test(tcase, test_stops_half_way, 0, 2);
     tcase_add_test(tcase, test_window_that_stays_shut);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
