@@ -114,8 +114,9 @@ static void explain_attempt(FILE *file, size_t index, const mesh_attempt *attemp
     fprintf(file, "* attempt %zu, at %.3f ms", index + 1, ms(attempt->start_ns));
     if (attempt->backoff_ns > 0)
         fprintf(file, " after a backoff of %.3f ms", ms(attempt->backoff_ns));
-    fprintf(file, ": picked %s (%s: %s), %s connection, span %016llx\n", attempt->endpoint ? attempt->endpoint : "none",
-            mesh_pick_name(attempt->pick), pick_words(attempt->pick), attempt->reused ? "reused" : "new",
+    fprintf(file, ": picked %s (%s: %s), %s connection%s, span %016llx\n",
+            attempt->endpoint ? attempt->endpoint : "none", mesh_pick_name(attempt->pick), pick_words(attempt->pick),
+            attempt->reused ? "reused" : "new", attempt->http_version == 20 ? " over HTTP/2" : "",
             (unsigned long long)attempt->span_id);
     explain_timings(file, attempt);
     explain_security(file, attempt);

@@ -61,6 +61,10 @@ static void write_attempt(struct json_out *out, const mesh_attempt *attempt)
     json_string(out, "retry", mesh_retry_name(attempt->retry));
     json_string(out, "stop", mesh_stop_name(attempt->stop));
     json_boolean(out, "reused", attempt->reused != 0);
+    json_string(out, "protocol",
+                attempt->http_version == 20   ? "HTTP/2"
+                : attempt->http_version == 11 ? "HTTP/1.1"
+                                              : "");
     json_integer(out, "errno", attempt->error_number);
     json_string(out, "span_id", span);
     json_decimal(out, "start_us", us(attempt->start_ns));

@@ -217,8 +217,8 @@ def test_call_json():
     tally.equal("json, headers", (headers["content-length"], headers["x-latin"]), ("13", "caf\ufffd"))
     attempt = seen["attempts"][0]
     tally.equal("json, attempt", [attempt[key] for key in ("endpoint", "code", "status", "pick", "retry", "stop",
-                                                           "reused", "errno")],
-                [at, "OK", 200, "only", "none", "none", False, 0])
+                                                           "reused", "protocol", "errno")],
+                [at, "OK", 200, "only", "none", "none", False, "HTTP/1.1", 0])
     tally.check(attempt["connect_us"] > 0 and attempt["wait_us"] > 0, f"json, timings: {attempt}")
     for body in (b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"a\x00\xe2\x82", b"\xff\xfe\xfd"):
         seen = call("web", "POST", "/bytes", "-d", "@-", "--json", feed=body).json()
