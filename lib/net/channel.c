@@ -126,6 +126,14 @@ static const char *forbidden(const struct channel *channel, const struct tls_rep
     return space;
 }
 
+/* Is what the channel speaks still what is wanted? */
+static bool is_wanted(const struct channel *channel)
+{
+    const struct pool *pool = channel->pool;
+    enum pool_protocol protocol = pool->http1_only ? POOL_HTTP1 : pool->group->protocol;
+    return protocol != (channel->codec->multiplexed ? POOL_HTTP1 : POOL_HTTP2);
+}
+
 bool mesh__channel_allowed(struct channel *channel)
 {
     char words[SPIFFE_ID_MAX + 128];
@@ -133,7 +141,8 @@ bool mesh__channel_allowed(struct channel *channel)
     if (channel->judged == group->secured)
         return true;
     mesh_nanos took;
-    if (forbidden(channel, mesh__channel_tls(channel, &took), words, sizeof(words)))
+    if (channel->spec != mesh__pool_spec(channel->pool) || !is_wanted(channel) ||
+        forbidden(channel, mesh__channel_tls(channel, &took), words, sizeof(words)))
         return false;
     channel->judged = group->secured;
     return true;

@@ -82,7 +82,7 @@ struct channel_codec {
     void (*lost)(struct channel *, int error);                      /* 0: the peer has finished; else -errno */
     void (*timer)(struct channel *);                                /* while BUSY */
     uint32_t (*room)(const struct channel *);                       /* for so many more exchanges */
-    bool (*is_draining)(const struct channel *);                    /* it takes no more, for ever */
+    bool (*is_draining)(const struct channel *);                    /* it takes no more, for ever; NULL: never */
     void (*forget)(struct channel *);                               /* it closes: exchanges on it are not told */
     void (*free)(struct channel *);
 };
@@ -107,7 +107,7 @@ struct channel {
     uint32_t exchanges;    /* begun */
     uint32_t active;       /* HTTP/2: exchanges on it */
     struct tls_spec *spec; /* the stream's, which holds it; NULL: plain text */
-    uint64_t judged;       /* the group's `secured` when its policy let this channel talk to the peer */
+    uint64_t judged;       /* the group's `secured` when it was last found to be allowed */
     mesh_nanos opened_at, idle_since, idle_limit;
     uint64_t idle_turn;
 };
@@ -115,7 +115,8 @@ struct channel {
 /* What hands were shaken on, and how long that took; NULL for plain text. */
 const struct tls_report *mesh__channel_tls(const struct channel *, mesh_nanos *took);
 
-/* Whether the policy in force lets this side talk to the peer: judged once for each policy. Once dialled. */
+/* Whether what is in force, security, protocol and who may be talked to, has use for the channel: judged once for each
+ * state of these. Once dialled. */
 bool mesh__channel_allowed(struct channel *);
 
 /* Begins to dial. 0 or a negative errno; then nothing remains. */

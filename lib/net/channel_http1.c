@@ -216,12 +216,6 @@ static uint32_t room(const struct channel *channel)
     return channel->exchange == NULL;
 }
 
-static bool is_draining(const struct channel *channel)
-{
-    (void)channel;
-    return false;
-}
-
 static void free_codec(struct channel *channel)
 {
     mesh__http1_reader_free(channel->reader);
@@ -238,7 +232,6 @@ const struct channel_codec mesh__codec_http1 = {
     .lost = lost,
     .timer = on_timer,
     .room = room,
-    .is_draining = is_draining,
     .forget = forget,
     .free = free_codec,
 };

@@ -142,7 +142,7 @@ static void on_closed(void *user, struct http2_stream *stream, const struct http
     struct failure failure = failure_of(self, exchange, closed);
     struct channel *channel = self->channel;
     if (closed->http1_required)
-        channel->pool->http1_only = true;
+        mesh__pool_fall_back(channel->pool);
     exchange->end_at = loop_of(channel)->now;
     take_off(self, exchange);
     mesh__pool_settle(channel);

@@ -41,6 +41,12 @@ struct tls_spec *mesh__pool_spec(const struct pool *pool)
     return pool->http1_only && security->spec_http1 ? security->spec_http1 : security->spec;
 }
 
+void mesh__pool_fall_back(struct pool *pool)
+{
+    pool->http1_only = true;
+    pool->group->secured++; /* its channels are judged anew */
+}
+
 /* One dial serves all that wait: the peer speaks HTTP/2, or may do so. */
 static bool is_sharing(const struct pool *pool)
 {
@@ -198,14 +204,6 @@ void mesh__pool_group_feed(struct pool_group *group)
     }
 }
 
-/* Is what the channel speaks still what is wanted? */
-static bool is_wanted(const struct channel *channel)
-{
-    const struct pool *pool = channel->pool;
-    enum pool_protocol protocol = pool->http1_only ? POOL_HTTP1 : pool->group->protocol;
-    return protocol != (channel->codec->multiplexed ? POOL_HTTP1 : POOL_HTTP2);
-}
-
 static bool is_used_up(const struct channel *channel)
 {
     uint32_t most = channel->pool->group->policy.max_exchanges;
@@ -217,9 +215,10 @@ static bool is_good(struct channel *channel)
 {
     const struct pool_policy *policy = &channel->pool->group->policy;
     mesh_nanos now = channel->pool->group->loop->now;
-    return !channel->pool->retired && channel->spec == mesh__pool_spec(channel->pool) && !is_used_up(channel) &&
+    return !channel->pool->retired && !is_used_up(channel) &&
            (policy->max_age == 0 || mesh__nanos_sub(now, channel->opened_at) < policy->max_age) &&
-           mesh__channel_allowed(channel) && !channel->codec->is_draining(channel) && is_wanted(channel);
+           (channel->judged == channel->pool->group->secured || mesh__channel_allowed(channel)) &&
+           (channel->codec->is_draining == NULL || !channel->codec->is_draining(channel));
 }
 
 static void move(struct channel *channel, struct list *to)

@@ -59,7 +59,7 @@ struct pool_group {
     struct http2_desk *http2; /* NULL: HTTP/2 is never spoken */
     enum pool_protocol protocol;
     struct pool_security security; /* the specs are references */
-    uint64_t secured;              /* how often it was set */
+    uint64_t secured;              /* how often it was set, or an endpoint fell back to HTTP/1.1 */
     const struct pool_hooks *hooks;
     void *user;
     struct pool_policy policy;
@@ -122,6 +122,9 @@ void mesh__pool_free(struct pool *);
 
 /* What an errno of a dial means; MESH_SYSTEM for one that is not known. */
 mesh_status mesh__pool_dial_status(int error_number);
+
+/* From now on connections to it speak HTTP/1.1: a peer has asked for it. */
+void mesh__pool_fall_back(struct pool *);
 
 /* What connections to it are secured by. */
 struct tls_spec *mesh__pool_spec(const struct pool *);
