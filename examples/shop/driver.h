@@ -116,10 +116,10 @@ int documents_write(const struct round *round);
 
 /* processes.c: every process that the driver started, and no other. */
 int process_start(const char *folder, const char *part, const char *name); /* when it listens; 0 after a message */
-int process_run_mesh(const char *log, char *const arguments[]);            /* `mesh ...`, to its end */
-void process_stop(const char *name, int signal);                           /* and waits for its end */
-void process_stop_all(void);                                               /* kindly, then not */
-void process_kill_all(void);                                               /* at once, and none is started afterwards */
+int process_run_mesh(const char *log, char *const arguments[]); /* `mesh ...`, to its end; 0 after a message */
+void process_stop(const char *name, int signal);                /* and waits for its end */
+void process_stop_all(void);                                    /* kindly, then not */
+void process_kill_all(void);                                    /* at once, and none is started afterwards */
 
 /* operator.c: does to the shop what the schedule says, from `round->start_ns` on. A thread's function. */
 void *operator_run(void *round);

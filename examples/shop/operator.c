@@ -12,7 +12,7 @@ const struct phase phases[PHASES] = {
     { "back", 20 },    /* both are as before */
     { "moved", 5 },    /* payment-3 is replaced by payment-4, at another address */
     { "intruder", 3 }, /* three who may not call do */
-    { "rotated", 10 }, /* all certificates are replaced, three times */
+    { "rotated", 12 }, /* all certificates are replaced, three times */
 };
 
 void operator_tell(const char *words)

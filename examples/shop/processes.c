@@ -95,7 +95,7 @@ static int find_mesh(char *out, size_t room)
         return 0;
     out[size] = '\0';
     char *slash = strrchr(out, '/');
-    (void)strcpy(slash ? slash + 1 : out, "mesh");
+    memcpy(slash ? slash + 1 : out, "mesh", sizeof("mesh"));
     return 1;
 }
 
@@ -117,7 +117,11 @@ int process_run_mesh(const char *log, char *const arguments[])
         continue;
     (void)pthread_mutex_unlock(&lock);
     (void)posix_spawn_file_actions_destroy(&files);
-    return wrong == 0 && status == 0;
+    if (wrong == 0 && status == 0)
+        return 1;
+    if (!was_interrupted())
+        (void)fprintf(stderr, "mesh %s failed; see %s\n", arguments[1], log);
+    return 0;
 }
 
 int process_start(const char *folder, const char *part, const char *name)
