@@ -170,7 +170,7 @@ static const struct number sizes[] = {
     SIZE(mesh_header, 32),
     SIZE(mesh_allocator, 40),
     SIZE(mesh_request, 128),
-    SIZE(mesh_attempt, 112),
+    SIZE(mesh_attempt, 160),
     SIZE(mesh_completion, 40),
     SIZE(mesh_span, 112),
     SIZE(mesh_audit, 80),

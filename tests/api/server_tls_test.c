@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* server_tls_test.c - a server that speaks TLS: whom it takes in each mode, whom it refuses, and new certificates. */
 /* label: threaded */
-#include "api/server_papers.h"
-#include "api/server_peer.h"
-#include "api/server_scarce.h"
+#include "api/server_tls_scene.h"
 
 #include <check.h>
 #include <sched.h>
@@ -17,51 +15,8 @@
 
 #define GET(path) "GET " path " HTTP/1.1\r\nhost: x\r\n\r\n"
 
-static struct papers papers;
-static struct lines lines;
-static mesh_options options;
-
-static void setup(void)
-{
-    papers_make(&papers);
-    lines_init(&lines);
-    papers_write(&papers, "payment", "spiffe://shop/payment", &papers.authority);
-    papers_write(&papers, "order", "spiffe://shop/order", &papers.authority);
-    options = (mesh_options)MESH_OPTIONS_INIT;
-    options.on_log = lines_log;
-    options.log_level = MESH_LOG_DEBUG;
-    options.user = &lines;
-}
-
-static void teardown(void)
-{
-    lines_fini(&lines);
-    papers_remove(&papers);
-}
-
-/* Says who asks: "1 spiffe://shop/order". */
-static void tell_peer(mesh_exchange *exchange, void *user)
-{
-    char text[200];
-    (void)user;
-    ck_assert_int_eq(strncmp(mesh_exchange_peer_address(exchange), "127.0.0.1:", 10), 0);
-    mesh_reply reply = MESH_REPLY_INIT;
-    reply.body_size = (size_t)snprintf(text, sizeof(text), "%d %s", (int)mesh_exchange_is_secure(exchange),
-                                       mesh_exchange_peer_id(exchange));
-    reply.body = text;
-    (void)mesh_exchange_reply(exchange, &reply);
-}
-
-static mesh_server *open_tls(const char *mode, mesh_handler handler, void *user)
-{
-    char settings[400];
-    (void)snprintf(settings, sizeof(settings), "\"workers\": 2, \"tls\": {\"mode\": \"%s\"}", mode);
-    return papers_server(&papers, "payment", settings, "", &options, handler, user);
-}
-
 /* ---- modes ---- */
 
-#define MUTUAL "\"mode\": \"mutual\", \"peers\": [\"spiffe://shop/payment\"]"
 #define SIMPLE "\"mode\": \"simple\", \"peers\": [\"spiffe://shop/payment\"]"
 #define PLAIN "\"mode\": \"disable\""
 
@@ -86,8 +41,6 @@ static const char *const by_threads[] = {
     "\"workers\": 0, \"tls\": {\"mode\": \"%s\"}",
     "\"workers\": 4, \"tls\": {\"mode\": \"%s\"}",
 };
-static const char *const handshakes[] = { ", \"tls\": {\"handshake_threads\": 0}",
-                                          ", \"tls\": {\"handshake_threads\": 2}" };
 
 START_TEST(test_modes)
 {
@@ -536,66 +489,6 @@ START_TEST(test_peer_outlives_all)
 }
 END_TEST
 
-/* ---- memory ---- */
-
-START_TEST(test_memory_runs_out_while_opening)
-{
-    struct scarce scarce;
-    mesh_server *server = NULL;
-    mesh_status status = MESH_NO_MEMORY;
-    long left = 0;
-    scarce_init(&scarce);
-    options.allocator = &scarce.allocator;
-    mesh_config *config = papers_config(
-        &papers, "payment", "\"servers\": {\"test\": {\"listen\": \"127.0.0.1:0\", \"tls\": {\"mode\": \"mutual\"}}}");
-    for (; status != MESH_OK && left < 5000; left++) {
-        scarce.left = left;
-        status = mesh_server_open(config, "test", &options, tell_peer, NULL, &server, NULL);
-        ck_assert_msg(status == MESH_OK || status == MESH_NO_MEMORY, "%ld: %s", left, mesh_status_name(status));
-        if (status != MESH_OK)
-            ck_assert_msg(scarce.live == 0, "%ld blocks are lost after %ld", (long)scarce.live, left);
-    }
-    ck_assert_int_eq(status, MESH_OK);
-    ck_assert_int_gt(left, 20);
-    scarce.left = -1;
-    mesh_server_free(server);
-    mesh_config_free(config);
-    ck_assert_int_eq(scarce.live, 0);
-}
-END_TEST
-
-/* Whatever is missing for a connection, nobody gets through unproved, and the next connection is as good as ever. */
-START_TEST(test_memory_runs_out_while_shaking)
-{
-    struct scarce scarce;
-    char text[400];
-    mesh_status status = MESH_NO_MEMORY;
-    long left = 0;
-    scarce_init(&scarce);
-    options.allocator = &scarce.allocator;
-    options.on_log = NULL;
-    mesh_server *server =
-        papers_server(&papers, "payment", "\"tls\": {\"mode\": \"mutual\"}", handshakes[_i], &options, tell_peer, NULL);
-    for (; status != MESH_OK && left < 300; left++) {
-        mesh_client *client = papers_client(&papers, "order", mesh_server_address(server), MUTUAL);
-        scarce.left = left;
-        status = papers_call(client, "GET", "/", text);
-        scarce.left = -1;
-        ck_assert(status != MESH_OK || strcmp(text, "200 1 spiffe://shop/order") == 0 || strncmp(text, "503", 3) == 0);
-        if (status == MESH_OK && text[0] == '5')
-            status = MESH_NO_MEMORY;
-        mesh_client_free(client);
-    }
-    ck_assert_int_eq(status, MESH_OK);
-    ck_assert_int_gt(left, 5);
-    mesh_client *client = papers_client(&papers, "order", mesh_server_address(server), MUTUAL);
-    ck_assert_int_eq(papers_call(client, "GET", "/", text), MESH_OK);
-    mesh_client_free(client);
-    mesh_server_free(server);
-    ck_assert_int_eq(scarce.live, 0);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("server: TLS");
@@ -616,8 +509,6 @@ int main(void)
     tcase_add_test(tcase, test_requests_in_one_record);
     tcase_add_test(tcase, test_large_bodies);
     tcase_add_test(tcase, test_peer_outlives_all);
-    tcase_add_test(tcase, test_memory_runs_out_while_opening);
-    tcase_add_loop_test(tcase, test_memory_runs_out_while_shaking, 0, 2);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

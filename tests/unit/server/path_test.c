@@ -102,9 +102,11 @@ static void walk(const char *path, char out[100])
     char *end = out;
     for (size_t i = 0; i < depth; i++) {
         *end++ = '/';
-        end = stpcpy(end, stack[i]);
+        size_t length = strlen(stack[i]);
+        memcpy(end, stack[i], length);
+        end += length;
     }
-    (void)stpcpy(end, folder ? "/" : "");
+    memcpy(end, folder ? "/" : "", folder ? 2 : 1);
 }
 
 START_TEST(test_random_segments)
