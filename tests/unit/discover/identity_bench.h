@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* identity_bench.h - a source of identities on a loop whose clocks are the test's, with files in a folder of its own. */
+/* identity_bench.h - a source of identities on a loop whose clocks are the test's, with files in a folder of its own.
+ */
 #ifndef TESTS_UNIT_DISCOVER_IDENTITY_BENCH_H
 #define TESTS_UNIT_DISCOVER_IDENTITY_BENCH_H
 
