@@ -9,6 +9,7 @@
 #include "json_out.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #define VERB "certs"
 #define DAY 86400
 #define AUTHORITY_DAYS 3650
+#define TRUST_ARRIVES_S 1
 #define DOMAIN_MAX 255
 #define ID_MAX 2048
 #define DNS_MAX 253
@@ -164,6 +166,16 @@ static int make_authority(struct run *run)
     return EXIT_LOCAL;
 }
 
+/* Running programs take a moment to read whom to trust. Until all of them have, nobody should show a certificate of the
+ * new authority: they read at different times, and who reads last would refuse it. */
+static void let_trust_arrive(void)
+{
+    struct timespec rest = { .tv_sec = TRUST_ARRIVES_S };
+    (void)fflush(stdout);
+    while (nanosleep(&rest, &rest) != 0 && errno == EINTR)
+        continue;
+}
+
 /* Writes the authority if it is new, and whom to trust: it, and the one that it replaces. */
 static int write_authority(const struct run *run, const char *certificate, const char *key, const char *bundle)
 {
@@ -177,6 +189,8 @@ static int write_authority(const struct run *run, const char *certificate, const
         code = files_write(VERB, key, run->authority.key, FILES_SECRET);
     if (code == EXIT_GO_ON && run->made)
         code = files_write(VERB, certificate, run->authority.certificate, FILES_PUBLIC);
+    if (code == EXIT_GO_ON && run->former)
+        let_trust_arrive();
     return code;
 }
 

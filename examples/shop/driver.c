@@ -48,7 +48,7 @@ static int play(struct round *round)
 {
     pthread_t operator;
     int seconds = 0;
-    for (int i = 0; i < PHASES; i++)
+    for (int i = 0; i < round->phase_count; i++)
         seconds += phases[i].seconds;
     round->order_count = (size_t)(seconds * RATE);
     round->orders = calloc(round->order_count, sizeof(*round->orders));
@@ -62,6 +62,8 @@ static int play(struct round *round)
     int played = load_run(round);
     (void)pthread_join(operator, NULL);
     process_stop_all();
+    if (round->tls)
+        intruders_read_log(round);
     return played && measure_round(round);
 }
 
@@ -75,10 +77,12 @@ static int play_both(struct round *mesh, struct round *plain)
     return judge(mesh, now_ns() - start) > 0;
 }
 
-int driver_main(const char *folder)
+int driver_main(const char *folder, int tls)
 {
-    static struct round mesh = { .title = "Meshcall", .order_part = "order" };
-    static struct round plain = { .title = "plain round robin, no retries", .order_part = "plain-order" };
+    static struct round mesh = { .order_part = "order" };
+    static struct round plain = { .title = "plain round robin, no retries, no TLS",
+                                  .order_part = "plain-order",
+                                  .phase_count = PLAIN_PHASES };
     static sigset_t signals;
     pthread_t waiter;
     (void)sigemptyset(&signals);
@@ -88,6 +92,9 @@ int driver_main(const char *folder)
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (pthread_create(&waiter, NULL, wait_for_signals, &signals) != 0)
         return 1;
+    mesh.title = tls ? "Meshcall, mutual TLS" : "Meshcall, no TLS";
+    mesh.tls = tls;
+    mesh.phase_count = tls ? PHASES : PLAIN_PHASES;
     (void)snprintf(mesh.folder, sizeof(mesh.folder), "%s/meshcall", folder);
     (void)snprintf(plain.folder, sizeof(plain.folder), "%s/plain", folder);
     int code = play_both(&mesh, &plain);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* files.c - the files that a round's processes read: mesh.json, payment's endpoints, the plain client's list, delays.
- */
+/* files.c - what a round's processes read beside their configurations: payment's instances, the plain client's list,
+ * delays. */
 #include "driver.h"
 
 #include <arpa/inet.h>
@@ -43,7 +43,7 @@ static void pick_addresses(struct addresses *out)
     }
 }
 
-static FILE *create(const struct round *round, const char *name)
+FILE *files_create(const struct round *round, const char *name)
 {
     char path[SHOP_PATH];
     (void)snprintf(path, sizeof(path), "%s/%s", round->folder, name);
@@ -53,38 +53,23 @@ static FILE *create(const struct round *round, const char *name)
     return file;
 }
 
-/* One document for all processes of the round: what each may call, and where each listens. */
-static int write_mesh(const struct round *round)
+int files_copy(const struct round *round, const char *from, const char *to)
 {
-    const struct addresses *at = &round->addresses;
-    FILE *file = create(round, "mesh.json");
-    if (!file)
-        return 0;
-    (void)fprintf(file,
-                  "{ \"services\": {\n"
-                  "    \"inventory\": { \"endpoints\": [\"%s\"], \"timeout\": \"2s\" },\n"
-                  "    \"shipping\": { \"endpoints\": [\"%s\"], \"timeout\": \"2s\" },\n"
-                  "    \"payment\": {\n"
-                  "      \"discover\": { \"file\": \"payment.json\" },\n"
-                  "      \"timeout\": \"3s\",\n"
-                  "      \"retry\": { \"attempts\": 3, \"per_try_timeout\": \"500ms\",\n"
-                  "                 \"on\": [\"connect-failure\", \"reset\", \"503\", \"per-try-timeout\"] } } },\n"
-                  "  \"servers\": {\n"
-                  "    \"order\": { \"listen\": \"%s\", \"workers\": 16 },\n"
-                  "    \"inventory\": { \"listen\": \"%s\" },\n"
-                  "    \"shipping\": { \"listen\": \"%s\" },\n"
-                  "    \"payment-1\": { \"listen\": \"%s\", \"workers\": 4 },\n"
-                  "    \"payment-2\": { \"listen\": \"%s\", \"workers\": 4 },\n"
-                  "    \"payment-3\": { \"listen\": \"%s\", \"workers\": 4 },\n"
-                  "    \"payment-4\": { \"listen\": \"%s\", \"workers\": 4 } } }\n",
-                  at->inventory, at->shipping, at->order, at->inventory, at->shipping, at->payment[0], at->payment[1],
-                  at->payment[2], at->payment[3]);
-    return fclose(file) == 0;
+    char path[SHOP_PATH], bytes[16384];
+    (void)snprintf(path, sizeof(path), "%s/%s", round->folder, from);
+    FILE *in = fopen(path, "re"), *out = in ? files_create(round, to) : NULL;
+    size_t size = in ? fread(bytes, 1, sizeof(bytes), in) : 0;
+    int copied = out && size > 0 && size < sizeof(bytes) && fwrite(bytes, 1, size, out) == size;
+    if (in)
+        (void)fclose(in);
+    if (out && fclose(out) != 0)
+        copied = 0;
+    return copied;
 }
 
 static int write_plain(const struct round *round)
 {
-    FILE *file = create(round, "plain.txt");
+    FILE *file = files_create(round, "plain.txt");
     if (!file)
         return 0;
     (void)fprintf(file, "inventory %s\nshipping %s\n", round->addresses.inventory, round->addresses.shipping);
@@ -97,14 +82,14 @@ static int write_plain(const struct round *round)
 int files_list_payment(const struct round *round, const enum instance *listed, size_t count)
 {
     char from[SHOP_PATH], to[SHOP_PATH];
-    FILE *file = create(round, "payment.json.new");
+    FILE *file = files_create(round, "payment-instances.json.new");
     if (!file)
         return 0;
     for (size_t i = 0; i < count; i++)
         (void)fprintf(file, "%s\"%s\"", i == 0 ? "[" : ", ", round->addresses.payment[listed[i]]);
     (void)fprintf(file, "]\n");
-    (void)snprintf(from, sizeof(from), "%s/payment.json.new", round->folder);
-    (void)snprintf(to, sizeof(to), "%s/payment.json", round->folder);
+    (void)snprintf(from, sizeof(from), "%s/payment-instances.json.new", round->folder);
+    (void)snprintf(to, sizeof(to), "%s/payment-instances.json", round->folder);
     return fclose(file) == 0 && rename(from, to) == 0;
 }
 
@@ -115,7 +100,7 @@ int files_set_delay(const struct round *round, const char *name, int ms)
     (void)snprintf(path, sizeof(path), "%s/%s", round->folder, file_name);
     if (ms == 0)
         return unlink(path) == 0;
-    FILE *file = create(round, file_name);
+    FILE *file = files_create(round, file_name);
     if (!file)
         return 0;
     (void)fprintf(file, "%d\n", ms);
@@ -136,6 +121,7 @@ int files_prepare(struct round *round)
     char ledger[SHOP_PATH];
     (void)snprintf(ledger, sizeof(ledger), "%s/ledger", round->folder);
     pick_addresses(&round->addresses);
-    return make_folder(round->folder) && make_folder(ledger) && write_mesh(round) && write_plain(round) &&
-           files_list_payment(round, listed, sizeof(listed) / sizeof(listed[0]));
+    return make_folder(round->folder) && make_folder(ledger) && documents_write(round) && write_plain(round) &&
+           files_list_payment(round, listed, sizeof(listed) / sizeof(listed[0])) &&
+           (!round->tls || certificates_prepare(round));
 }

@@ -20,6 +20,6 @@ static void reserve(mesh_exchange *exchange, void *user)
 int inventory_main(const char *folder)
 {
     atomic_int stock = 1000000;
-    struct service self = { .folder = folder, .name = "inventory", .state = &stock };
+    struct service self = { .folder = folder, .program = "inventory", .name = "inventory", .state = &stock };
     return service_run(&self, reserve, 0);
 }

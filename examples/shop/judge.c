@@ -22,7 +22,7 @@ __attribute__((format(printf, 2, 3))) static void line(int passed, const char *f
 
 static void judge_orders(const struct round *mesh)
 {
-    for (int phase = 0; phase < PHASES; phase++) {
+    for (int phase = 0; phase < mesh->phase_count; phase++) {
         size_t accepted, count = orders_of(mesh, phase, &accepted);
         line(count > 0 && accepted == count, "%s: %zu of %zu orders succeeded", phases[phase].name, accepted, count);
     }
@@ -87,6 +87,47 @@ static void judge_moved(const struct round *mesh)
          old);
 }
 
+static void judge_intrusions(const struct round *mesh)
+{
+    for (int i = 0; i < INTRUDERS; i++) {
+        const struct intrusion *intrusion = &mesh->intrusions[i];
+        line(intrusion->tried > 0 && intrusion->refused == intrusion->tried,
+             "%s: refused %s by %zu of %zu servers%s%s%s%s", intrusion->who ? intrusion->who : "an intruder",
+             i == 0 ? "with 403, by policy," : "in the handshake", intrusion->refused, intrusion->tried,
+             intrusion->where[0] ? "; " : "", intrusion->where, intrusion->where[0] ? " answered: " : "",
+             intrusion->unexpected.words);
+    }
+    line(mesh->foreign == 0, "nothing in the ledger or its journal is an intruder's: %zu are", mesh->foreign);
+}
+
+/* The old connections must end and new ones be made while orders are under way. */
+static void judge_rotations(const struct round *mesh)
+{
+    const struct renewal *renewal = &mesh->renewal;
+    int64_t last = mesh->rotations[ROTATIONS - 1].shown_ns, end = phase_start(mesh, PHASES);
+    size_t shown = 0, before = 0, after = 0, opened = 0;
+    for (int i = 0; i < ROTATIONS; i++)
+        shown += mesh->rotations[i].shown_ns != 0;
+    for (size_t i = 0; i < mesh->attempt_count; i++) {
+        const struct attempt *attempt = &mesh->attempts[i];
+        int is_new = !attempt->reused && attempt->at_ns >= mesh->rotations[0].begun_ns;
+        opened += (size_t)is_new;
+        before += (size_t)(attempt->at_ns < last);
+        after += (size_t)(attempt->at_ns >= last);
+    }
+    line(shown == ROTATIONS && before > 0 && end - last >= SECONDS && after > 0,
+         "all certificates were replaced %zu times while orders came, the last time %.1f s before they ended", shown,
+         last ? (double)(end - last) / 1e9 : 0.0);
+    line(renewal->servers > 0 && renewal->former_name == renewal->servers && opened > 0,
+         "new connections show the new certificates: the former one is seen at %zu of %zu servers; %zu were opened to "
+         "payment",
+         renewal->servers - renewal->former_name, renewal->servers, opened);
+    line(renewal->servers > 0 && renewal->former_authority == renewal->servers &&
+             renewal->former_certificate == renewal->servers,
+         "nothing of the former authority is left: %zu of %zu servers show it no more, and %zu accept it no more",
+         renewal->former_authority, renewal->servers, renewal->former_certificate);
+}
+
 int judge(const struct round *mesh, int64_t elapsed_ns)
 {
     (void)printf("\n");
@@ -97,6 +138,10 @@ int judge(const struct round *mesh, int64_t elapsed_ns)
     judge_back(mesh, SLOWED, "slow");
     judge_back(mesh, KILLED, "killed");
     judge_moved(mesh);
+    if (mesh->tls) {
+        judge_intrusions(mesh);
+        judge_rotations(mesh);
+    }
     line(elapsed_ns <= 120 * SECONDS, "it took at most two minutes: %.0f s", (double)elapsed_ns / 1e9);
     return failed;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* load.c - the customers: one order every 1/70 s, sent by asynchronous calls.
+/* load.c - the customers: one order every 1/70 s, sent by asynchronous calls under the identity of
+ * spiffe://shop/frontdoor.
  *
  * The load is open: an order is sent at its time even if those before it wait, and its latency counts from that time.
  * Else a slow shop would slow its customers down and look faster than it is. */
@@ -67,20 +68,16 @@ static void send_all(struct load *load)
 
 static mesh_client *open_client(const struct round *round, struct span_file *spans)
 {
-    mesh_config *config = NULL;
+    char path[SHOP_PATH];
     mesh_client *client = NULL;
     mesh_error *error = NULL;
     mesh_options options = MESH_OPTIONS_INIT;
     options.on_span = spans_write;
     options.user = spans;
-    if (mesh_config_new(&config) != MESH_OK ||
-        mesh_config_set_string(config, "/services/order/endpoints/-", round->addresses.order) != MESH_OK ||
-        mesh_config_set_string(config, "/services/order/timeout", "10s") != MESH_OK ||
-        mesh_config_set_json(config, "/services/order/circuit_breaker/enabled", "false") != MESH_OK ||
-        mesh_client_open(config, &options, &client, &error) != MESH_OK)
+    (void)snprintf(path, sizeof(path), "%s/frontdoor.json", round->folder);
+    if (mesh_client_open_file(path, &options, &client, &error) != MESH_OK)
         (void)fprintf(stderr, "the customers' client: %s\n", mesh_error_text(error));
     mesh_error_free(error);
-    mesh_config_free(config);
     return client;
 }
 
@@ -88,7 +85,7 @@ int load_run(struct round *round)
 {
     struct load load = { .round = round };
     pthread_t receiver;
-    struct span_file *spans = spans_open(round->folder, "customer");
+    struct span_file *spans = spans_open(round->folder, "frontdoor");
     load.client = spans ? open_client(round, spans) : NULL;
     if (!load.client || pthread_create(&receiver, NULL, receive, &load) != 0)
         return 0;

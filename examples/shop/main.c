@@ -9,19 +9,24 @@ static const struct {
     const char *name;
     int (*run)(const char *folder);
 } parts[] = {
-    { "driver", driver_main },       { "order", order_main },       { "plain-order", plain_order_main },
-    { "inventory", inventory_main }, { "shipping", shipping_main },
+    { "order", order_main },
+    { "plain-order", plain_order_main },
+    { "inventory", inventory_main },
+    { "shipping", shipping_main },
 };
 
 int main(int count, char **arguments)
 {
+    if (count >= 3 && strcmp(arguments[1], "driver") == 0 &&
+        (count == 3 || (count == 4 && strcmp(arguments[3], "--no-tls") == 0)))
+        return driver_main(arguments[2], count == 3);
     if (count == 4 && strcmp(arguments[1], "payment") == 0)
         return payment_main(arguments[2], arguments[3]);
     for (size_t i = 0; count == 3 && i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (strcmp(arguments[1], parts[i].name) == 0)
             return parts[i].run(arguments[2]);
     }
-    (void)fprintf(stderr, "usage: shop driver FOLDER\n"
+    (void)fprintf(stderr, "usage: shop driver FOLDER [--no-tls]\n"
                           "       shop order|plain-order|inventory|shipping FOLDER\n"
                           "       shop payment FOLDER NAME\n"
                           "examples/shop/run builds and starts everything; docs/guide/shop.md explains it.\n");

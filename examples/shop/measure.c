@@ -77,22 +77,24 @@ static int instance_at(const struct round *round, const char *address)
     return -1;
 }
 
-/* Each line: when, where, why there. */
+/* Each line: when, where, why there, whether over an open connection. */
 static int read_attempts(struct round *round)
 {
     char path[SHOP_PATH], line[256], address[64], pick[32];
     long long at;
+    int reused;
     size_t room = round->order_count * 4; /* an order has at most three attempts, and one more that is free */
     (void)snprintf(path, sizeof(path), "%s/attempts.log", round->folder);
     FILE *file = fopen(path, "re");
     round->attempts = calloc(room, sizeof(*round->attempts));
     while (file && round->attempts && round->attempt_count < room && fgets(line, sizeof(line), file)) {
         struct attempt *attempt = &round->attempts[round->attempt_count];
-        if (sscanf(line, "%lld %63s %31s", &at, address, pick) != 3)
+        if (sscanf(line, "%lld %63s %31s %d", &at, address, pick, &reused) != 4)
             continue;
         attempt->at_ns = at;
         attempt->instance = instance_at(round, address);
         attempt->probe = strcmp(pick, mesh_pick_name(MESH_PICK_PROBE)) == 0;
+        attempt->reused = reused;
         round->attempt_count++;
     }
     if (file)
@@ -119,7 +121,9 @@ static void read_ledger(struct round *round, unsigned char *in_ledger)
         if (entry->d_name[0] == '.')
             continue;
         round->charged++;
-        in_ledger[order_number(round, entry->d_name)] = 1;
+        size_t number = order_number(round, entry->d_name);
+        in_ledger[number] = 1;
+        round->foreign += number == round->order_count;
     }
     if (ledger)
         (void)closedir(ledger);
@@ -132,7 +136,12 @@ static void read_journal(struct round *round, unsigned char *created)
     (void)snprintf(path, sizeof(path), "%s/charges.log", round->folder);
     FILE *journal = fopen(path, "re");
     while (journal && fgets(line, sizeof(line), journal)) {
-        if (sscanf(line, "%31s", id) == 1 && created[order_number(round, id)]++ == 1)
+        if (sscanf(line, "%31s", id) != 1)
+            continue;
+        size_t number = order_number(round, id);
+        if (number == round->order_count)
+            round->foreign++;
+        else if (created[number]++ == 1)
             round->twice++;
     }
     if (journal)

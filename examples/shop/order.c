@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* order.c - the service that takes orders: POST /orders/ORDER calls inventory, payment and shipping by Meshcall.
  *
- * Everything that keeps an order from failing stands in mesh.json: nothing here knows of instances, retries or
- * deadlines. */
+ * Everything that keeps an order from failing, or from being read on its way, stands in order.json: nothing here knows
+ * of instances, retries, deadlines or certificates. */
 #include "service.h"
 
 #include <string.h>
@@ -10,14 +10,15 @@
 
 enum { LINE = 1024 };
 
-/* For the driver: one line for each attempt at payment, when it began, where, and why there. */
+/* For the driver: one line for each attempt at payment, when it began, where, why there, and whether over a connection
+ * that was open already. */
 static void note_attempts(FILE *log, int64_t start_ns, const mesh_result *result)
 {
     for (size_t i = 0; i < mesh_result_attempt_count(result); i++) {
         mesh_attempt attempt = MESH_ATTEMPT_INIT;
         if (mesh_result_attempt(result, i, &attempt) == MESH_OK)
-            (void)fprintf(log, "%lld %s %s\n", (long long)(start_ns + attempt.start_ns), attempt.endpoint,
-                          mesh_pick_name(attempt.pick));
+            (void)fprintf(log, "%lld %s %s %d\n", (long long)(start_ns + attempt.start_ns), attempt.endpoint,
+                          mesh_pick_name(attempt.pick), (int)attempt.reused);
     }
 }
 
@@ -75,6 +76,6 @@ static void take_order(mesh_exchange *exchange, void *user)
 int order_main(const char *folder)
 {
     FILE *attempts = service_open_log(folder, "attempts.log");
-    struct service self = { .folder = folder, .name = "order", .state = attempts };
+    struct service self = { .folder = folder, .program = "order", .name = "order", .state = attempts };
     return attempts ? service_run(&self, take_order, 1) : 1;
 }

@@ -63,6 +63,6 @@ static void charge(mesh_exchange *exchange, void *user)
 int payment_main(const char *folder, const char *name)
 {
     struct payment payment = { .journal = service_open_log(folder, "charges.log") };
-    struct service self = { .folder = folder, .name = name, .state = &payment };
+    struct service self = { .folder = folder, .program = "payment", .name = name, .state = &payment };
     return payment.journal ? service_run(&self, charge, 0) : 1;
 }

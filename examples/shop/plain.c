@@ -2,7 +2,7 @@
 /* plain.c - the contrast: the order service as it is often written first, with a client of its own instead of Meshcall.
  *
  * It takes payment's instances in turn from a list that it read when it started, opens a connection for each request,
- * waits for at most 2 s, and tries once. Only its server half is the library's. */
+ * waits for at most 2 s, and tries once, in plain text. Only its server half is the library's. */
 #include "service.h"
 
 #include <arpa/inet.h>
@@ -72,7 +72,8 @@ static int charge(struct plain *plain, const char *id)
     const char *address = plain->payment[atomic_fetch_add(&plain->turn, 1) % plain->payments];
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    (void)fprintf(plain->attempts, "%lld %s round-robin\n", (long long)now.tv_sec * 1000000000 + now.tv_nsec, address);
+    (void)fprintf(plain->attempts, "%lld %s round-robin 0\n", (long long)now.tv_sec * 1000000000 + now.tv_nsec,
+                  address);
     return post(address, "charges", id);
 }
 
@@ -117,7 +118,7 @@ static int read_endpoints(struct plain *plain, const char *folder)
 int plain_order_main(const char *folder)
 {
     struct plain plain = { .attempts = service_open_log(folder, "attempts.log") };
-    struct service self = { .folder = folder, .name = "order", .state = &plain };
+    struct service self = { .folder = folder, .program = "order", .name = "order", .state = &plain };
     if (!plain.attempts || !read_endpoints(&plain, folder))
         return 1;
     return service_run(&self, take_order, 0);

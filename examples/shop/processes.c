@@ -87,6 +87,43 @@ static int was_interrupted(void)
     return answer;
 }
 
+/* The path of `mesh`, which is beside this program. */
+static int find_mesh(char *out, size_t room)
+{
+    ssize_t size = readlink("/proc/self/exe", out, room - strlen("mesh") - 1);
+    if (size <= 0)
+        return 0;
+    out[size] = '\0';
+    char *slash = strrchr(out, '/');
+    memcpy(slash ? slash + 1 : out, "mesh", sizeof("mesh"));
+    return 1;
+}
+
+/* Under the lock, so that whoever wants to end all processes waits for it: at most a little more than a second. */
+int process_run_mesh(const char *log, char *const arguments[])
+{
+    char path[SHOP_PATH];
+    posix_spawn_file_actions_t files;
+    pid_t pid;
+    int status = -1;
+    if (!find_mesh(path, sizeof(path)))
+        return 0;
+    (void)posix_spawn_file_actions_init(&files);
+    (void)posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    (void)posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
+    (void)pthread_mutex_lock(&lock);
+    int wrong = closing ? ECANCELED : posix_spawn(&pid, path, &files, NULL, arguments, environ);
+    while (wrong == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    (void)pthread_mutex_unlock(&lock);
+    (void)posix_spawn_file_actions_destroy(&files);
+    if (wrong == 0 && status == 0)
+        return 1;
+    if (!was_interrupted())
+        (void)fprintf(stderr, "mesh %s failed; see %s\n", arguments[1], log);
+    return 0;
+}
+
 int process_start(const char *folder, const char *part, const char *name)
 {
     struct process *self = start(folder, part, name);

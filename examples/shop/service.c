@@ -89,6 +89,13 @@ static int serve(struct service *service, mesh_handler handler, int calls, const
     return 0;
 }
 
+/* Whom the server refused and why, and which identity is in force. */
+static void write_log(int32_t level, const char *line, void *user)
+{
+    (void)user;
+    (void)fprintf(stderr, "%s%s\n", level <= MESH_LOG_WARN ? "! " : "", line);
+}
+
 int service_run(struct service *service, mesh_handler handler, int calls)
 {
     char path[SHOP_PATH];
@@ -101,12 +108,14 @@ int service_run(struct service *service, mesh_handler handler, int calls)
     sigprocmask(SIG_BLOCK, &signals, NULL); /* before there are threads, so that they block them too */
 
     struct span_file *spans = spans_open(service->folder, service->name);
-    (void)snprintf(path, sizeof(path), "%s/mesh.json", service->folder);
+    (void)snprintf(path, sizeof(path), "%s/%s.json", service->folder, service->program);
     if (!spans)
         return 1;
     if (mesh_config_load(path, &config, &error) != MESH_OK)
         return refused(error);
     mesh_options options = MESH_OPTIONS_INIT;
+    options.log_level = MESH_LOG_INFO;
+    options.on_log = write_log;
     options.on_span = spans_write;
     options.user = spans;
     int code = serve(service, handler, calls, config, &options, &signals);

@@ -11,15 +11,16 @@ enum { SHOP_PATH = 512, SHOP_ID = 32 };
 
 /* One service, as its handler sees it. */
 struct service {
-    const char *folder;  /* of this run: mesh.json, the ledger, and what the services write */
-    const char *name;    /* whose settings in mesh.json it serves by, as "payment-2" */
+    const char *folder;  /* of this run: the configurations, the ledger, and what the services write */
+    const char *program; /* whose configuration it has, and whose identity, as "payment" */
+    const char *name;    /* by whose settings there it serves, as "payment-2" */
     mesh_client *client; /* NULL for a service that calls nobody */
     void *state;         /* the handler's own */
 };
 
-/* Serves as "servers"/NAME of FOLDER/mesh.json says, until SIGTERM, SIGINT or the end of standard input; says on
- * standard output when it listens. With `calls` the service has a client for the services in the same mesh.json. The
- * exit code of the process. */
+/* Serves as "servers"/NAME of FOLDER/PROGRAM.json says, until SIGTERM, SIGINT or the end of standard input; says on
+ * standard output when it listens, and writes the library's log to standard error. With `calls` the service has a
+ * client for the services in the same document. The exit code of the process. */
 int service_run(struct service *service, mesh_handler handler, int calls);
 
 /* The last part of the request's path, which is the order's id. NULL when it cannot be one. */
@@ -37,6 +38,6 @@ int plain_order_main(const char *folder);
 int inventory_main(const char *folder);
 int payment_main(const char *folder, const char *name);
 int shipping_main(const char *folder);
-int driver_main(const char *folder);
+int driver_main(const char *folder, int tls);
 
 #endif

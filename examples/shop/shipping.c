@@ -20,6 +20,6 @@ static void book(mesh_exchange *exchange, void *user)
 int shipping_main(const char *folder)
 {
     atomic_int parcels = 0;
-    struct service self = { .folder = folder, .name = "shipping", .state = &parcels };
+    struct service self = { .folder = folder, .program = "shipping", .name = "shipping", .state = &parcels };
     return service_run(&self, book, 0);
 }

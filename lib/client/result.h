@@ -16,7 +16,7 @@
 
 #include <mesh/call.h>
 
-#define BLOCK_SIZE 4096
+#define BLOCK_SIZE 5120
 
 struct store;
 

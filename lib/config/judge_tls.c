@@ -4,12 +4,20 @@
 
 #include <cjson/cJSON.h>
 
-/* A warning at each key of the object that is set, but its mode. */
-static void warn_disabled(struct loader *loader, const struct cJSON *const *source, enum object_id object)
+/* Keys without TLS: where the mode was chosen they are only pointless; where nobody chose, encryption was meant. */
+static void judge_disabled(struct loader *loader, const struct cJSON *const *source, enum object_id object,
+                           const struct cJSON *mode)
 {
-    for (size_t i = 0; i < FIELD_COUNT; i++)
-        if (mesh__fields[i].object == object && source[i] != NULL && strcmp(mesh__fields[i].key, "mode") != 0)
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        if (mesh__fields[i].object != object || source[i] == NULL || source[i] == mode)
+            continue;
+        if (mode)
             LOAD_WARNING(loader, source[i], "has no effect: the mode is \"disable\", so connections are plain text");
+        else
+            LOAD_ERROR(loader, source[i],
+                       "needs a mode, without which connections are plain text; expected \"mode\": "
+                       "\"mutual\", \"simple\" or \"disable\"");
+    }
 }
 
 /* Is there what the mode needs? Judged where the mode is set. */
@@ -104,7 +112,7 @@ void mesh__judge_service_tls(struct loader *loader, const struct draft *draft, b
     if (!is_defaults)
         judge_peer_rules(loader, draft);
     if (!is_defaults && tls->mode == TLS_MODE_DISABLE) {
-        warn_disabled(loader, draft->source, OBJECT_SERVICE_TLS);
+        judge_disabled(loader, draft->source, OBJECT_SERVICE_TLS, mode);
         return;
     }
     if (mode != NULL && tls->mode != TLS_MODE_DISABLE)
@@ -127,7 +135,7 @@ void mesh__judge_server(struct loader *loader, const struct server_config *serve
     bool asks = tls->mode == TLS_MODE_MUTUAL || tls->mode == TLS_MODE_PERMISSIVE;
     const char *rule = asks_for_peer(server->access);
     if (tls->mode == TLS_MODE_DISABLE)
-        warn_disabled(loader, source, OBJECT_SERVER_TLS);
+        judge_disabled(loader, source, OBJECT_SERVER_TLS, source[F_SERVER_TLS_mode]);
     else
         judge_mode(loader, source[F_SERVER_TLS_mode], true);
     if (tls->mode == TLS_MODE_SIMPLE && peers != NULL)

@@ -15,6 +15,7 @@
 #define FILE_CAP ((size_t)4 << 20)
 #define LOOK_EVERY (5 * NANOS_S)
 #define SETTLE (100 * NANOS_MS)
+#define TOLD_NOTHING (-1)
 #define WATCH_MASK (IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR)
 
 /* The files by number: certificate, key, revocation list, then the bundles. */
@@ -28,10 +29,10 @@ struct identity_source {
     struct tls_identity *in_force; /* a reference */
     struct loop_timer timer;
     struct watch watch;
-    int inotify_fd; /* -1: there is none */
-    bool unsettled; /* what was read last is wrong, and is read once more before anybody is told */
-    bool *gone;     /* while a callback is under way: set when it ends the source */
-    int32_t told;   /* the level of the last line about expiry; 0: none */
+    int inotify_fd;                     /* -1: there is none */
+    bool unsettled;                     /* what was read last is wrong, and is read once more before anybody is told */
+    bool *gone;                         /* while a callback is under way: set when it ends the source */
+    int32_t told;                       /* the level of the last line about expiry; TOLD_NOTHING: none */
     char complaint[IDENTITY_WORDS_MAX]; /* what was told to be wrong; "": nothing is */
 };
 
@@ -180,11 +181,11 @@ static bool tell(struct identity_source *source, int32_t level, const char *line
 static bool tell_expiry(struct identity_source *source, int64_t unix_ns)
 {
     int64_t end = mesh__tls_identity_not_after(source->in_force);
-    int32_t level = end == 0                                         ? 0
+    int32_t level = end == 0                                         ? TOLD_NOTHING
                     : unix_ns >= end                                 ? MESH_LOG_ERROR
                     : end - unix_ns < source->config->expiry_warning ? MESH_LOG_WARN
-                                                                     : 0;
-    if (level == source->told || level == 0)
+                                                                     : TOLD_NOTHING;
+    if (level == source->told || level == TOLD_NOTHING)
         return true;
     source->told = level;
     char when[32] = "", line[IDENTITY_WORDS_MAX];
@@ -210,7 +211,7 @@ static bool take(struct identity_source *source, struct tls_identity *identity)
     bool gone = false;
     mesh__tls_identity_unref(source->in_force);
     source->in_force = identity;
-    source->told = 0;
+    source->told = TOLD_NOTHING;
     source->gone = &gone;
     mesh__tls_identity_ref(identity);
     source->events.update(source->user, identity);
@@ -282,6 +283,7 @@ struct identity_source *mesh__identity_watch(struct loop *loop, const struct ide
                                         .events = *events,
                                         .user = user,
                                         .in_force = in_force,
+                                        .told = TOLD_NOTHING,
                                         .timer.fire = time_to_look,
                                         .watch.ready = folder_changed,
                                         .inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC) };

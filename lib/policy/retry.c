@@ -73,7 +73,8 @@ static struct match match(const struct retry_config *config, const struct report
     }
 }
 
-/* Only what happened at the connection or beyond: repeating what this side ran out of would not help. */
+/* Only what happened at the connection or beyond: repeating what this side ran out of would not help, and hands that
+ * were refused are refused again until somebody changes something. */
 static bool is_free(const struct retry_question *question)
 {
     const struct report *report = question->report;
@@ -81,19 +82,6 @@ static bool is_free(const struct retry_question *question)
     case MESH_CONNECT_REFUSED:
     case MESH_CONNECT_TIMEOUT:
     case MESH_CONNECT_UNREACHABLE:
-    case MESH_TLS_EXPIRED:
-    case MESH_TLS_NOT_YET_VALID:
-    case MESH_TLS_UNKNOWN_AUTHORITY:
-    case MESH_TLS_WRONG_ID:
-    case MESH_TLS_WRONG_TRUST_DOMAIN:
-    case MESH_TLS_WRONG_NAME:
-    case MESH_TLS_BAD_CERTIFICATE:
-    case MESH_TLS_REVOKED:
-    case MESH_TLS_NO_CERTIFICATE:
-    case MESH_TLS_REFUSED_BY_PEER:
-    case MESH_TLS_PROTOCOL:
-    case MESH_TLS_TIMEOUT:
-    case MESH_DENIED:
     case MESH_REFUSED:
     case MESH_RESET:
     case MESH_PER_TRY_TIMEOUT:

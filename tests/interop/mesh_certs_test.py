@@ -134,6 +134,8 @@ def test_rotation():
     tally.equal("a new authority", (done.code, {name for name in second if second[name] != third[name]}),
                 (0, {"a.pem", "a.key", "ca.pem", "ca.key", "bundle.pem"}))
     tally.equal("both are trusted", third["bundle.pem"], third["ca.pem"] + second["ca.pem"])
+    waited = (folder / "a.key").stat().st_mtime_ns - (folder / "bundle.pem").stat().st_mtime_ns
+    tally.check(waited >= 990_000_000, f"running programs had {waited} ns to read whom to trust")
     tally.check(verify(folder / "bundle.pem", folder / "a.pem", folder / "b.pem"), "the former is not trusted")
     tally.check(not verify(folder / "ca.pem", folder / "b.pem"), "b is of the new authority")
     certs("turn", "b")

@@ -126,6 +126,9 @@ def test_restart(connections, killed):
             pair[i].kill(workers[i])
         else:
             pair[i].end()
+        with peers.listener(pair[i].port) as sock:  # whoever comes meanwhile is sent away, at least one
+            sock.settimeout(peers.LONG)
+            sock.accept()[0].close()
         pair[i] = peers.Nginx(PLACES, pair[i].port)
         pair[i].await_first_request()
     seen = running.end()

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shop_test.sh - the shop of examples/shop does what it promises, and leaves no process behind, however it ends.
 #
-# It takes a minute and a half of real time, so it runs once: with the tests that the sanitizer builds leave out.
+# It takes almost two minutes of real time, so it runs once: with the tests that the sanitizer builds leave out.
 # label: structure
 # serial
 set -uo pipefail
@@ -48,11 +48,19 @@ none_left()
     ! any_left "$1"
 }
 
-# Starts the driver in a folder of its own, sends it signal $1 once orders are on their way, and takes its exit code.
+# Whether `mesh check` finds nothing in a program's configuration, and that has mutual TLS.
+mesh_accepts()
+{
+    local document=$folder/whole/meshcall/$1.json
+    grep -q '"mode": "mutual"' "$document" && "${shop%/*}/mesh" check "$document" | grep -q ': good, 0 warnings$'
+}
+
+# Starts the driver in a folder of its own with the options from $3 on, sends it signal $1 once orders are on their way,
+# and takes its exit code.
 interrupt()
 {
     mkdir "$folder/$1"
-    "$shop" driver "$folder/$1" &
+    "$shop" driver "$folder/$1" "${@:3}" &
     local driver=$!
     until_true test -s "$folder/$1/meshcall/attempts.log" || echo "no order reaches payment"
     check "$1: the shop is there before" any_left "$1/meshcall"
@@ -64,16 +72,20 @@ interrupt()
 
 interrupt INT 130
 interrupt TERM 143
-interrupt KILL 137
+interrupt KILL 137 --no-tls
+check 'without TLS there are no certificates' test ! -e "$folder/KILL/meshcall/certs"
 
 mkdir "$folder/whole"
 "$shop" driver "$folder/whole" | tee "$folder/output"
 code=${PIPESTATUS[0]}
 passed=$((passed + $(grep -c '^PASS ' "$folder/output")))
 failed=$((failed + $(grep -c '^FAIL ' "$folder/output")))
-check 'every line of the judgement is there' test "$(grep -cE '^(PASS|FAIL) ' "$folder/output")" -eq 13
+check 'every line of the judgement is there' test "$(grep -cE '^(PASS|FAIL) ' "$folder/output")" -eq 22
 check 'the exit code says whether a line failed' \
     test "$((code != 0))" -eq "$(($(grep -c '^FAIL ' "$folder/output") > 0))"
 check 'no process is left' none_left whole
+for program in frontdoor order inventory payment shipping; do
+    check "$program.json is right, and asks for mutual TLS" mesh_accepts "$program"
+done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -64,6 +64,9 @@ static const struct row service_modes[] = {
 
 /* Services of a document whose identity has one bundle. */
 static const struct row services[] = {
+    { "\"tls\":{\"name\":\"a\"}", "f:2:15: config: /services/s/tls/name: needs a mode, without which connections are "
+                                  "plain text; expected \"mode\": "
+                                  "\"mutual\", \"simple\" or \"disable\"" },
     { "\"tls\":{\"mode\":\"mutual\",\"peers\":[]}",
       "f:2:32: config: /services/s/tls/peers: the list is empty, expected SPIFFE ids such as \"spiffe://shop/order\"" },
     { "\"tls\":{\"mode\":\"mutual\",\"peers\":\"spiffe://shop/x\"}",
@@ -224,9 +227,6 @@ static const struct row warned_services[] = {
       "f:2:34: config: /services/s/tls/verify: has no effect: the mode is \"disable\", so connections are plain text\n"
       "f:2:49: config: /services/s/tls/peers: has no effect: the mode is \"disable\", so connections are plain text\n"
       "f:2:76: config: /services/s/tls/alpn: has no effect: the mode is \"disable\", so connections are plain text" },
-    { "\"tls\":{\"name\":\"a\"}",
-      "f:1:13: config: /identity: has no effect: no service and no server does TLS\n"
-      "f:2:15: config: /services/s/tls/name: has no effect: the mode is \"disable\", so connections are plain text" },
     { "\"tls\":{\"mode\":\"mutual\",\"peers\":[\"spiffe://shop/*\"],\"handshake_timeout\":\"16s\"}",
       "f:2:72: config: /services/s/tls/handshake_timeout: has no effect: the service's timeout, 15s, comes first" },
     { "\"timeout\":\"1s\",\"tls\":{\"mode\":\"mutual\",\"peers\":[\"spiffe://shop/*\"]}", "" },

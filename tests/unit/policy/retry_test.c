@@ -57,6 +57,10 @@ static const struct row {
     { DEFAULT, FAIL(CONNECT_UNREACHABLE, .unsent = true), USED, YES(CONNECT_FAILURE) },
     { RETRY_ON_5XX, FAIL(CONNECT_REFUSED, .unsent = true), USED, NO(NOT_RETRYABLE) },
     { DEFAULT, FAIL(CONNECT_REFUSED, .unsent = true), .free_used = true, .made = 3, NO(ATTEMPTS) },
+    /* Hands that were refused: another endpoint may be right, repeating it for nothing is not. */
+    { DEFAULT, FAIL(TLS_WRONG_ID, .unsent = true), .made = 1, YES(CONNECT_FAILURE) },
+    { DEFAULT, FAIL(DENIED, .unsent = true), .made = 1, YES(CONNECT_FAILURE) },
+    { NOTHING, FAIL(TLS_REFUSED_BY_PEER, .unsent = true), .made = 1, NO(NOT_RETRYABLE) },
     { DEFAULT, FAIL(CONNECT_REFUSED, .unsent = true), .disabled = true, .made = 1, NO(ASKED) },
     { DEFAULT, FAIL(REFUSED, .unsent = true, .sent = SENT_ALL), .made = 1, YES(UNSENT) },
     { DEFAULT, FAIL(REFUSED, .unsent = true, .sent = SENT_ALL), USED, YES(REFUSED) },

@@ -99,11 +99,14 @@ static void walk(const char *path, char out[100])
         else if (!folder)
             memcpy(stack[depth++], segment, sizeof(segment));
     }
-    out[0] = '\0';
-    for (size_t i = 0; i < depth; i++)
-        (void)snprintf(out + strlen(out), 100 - strlen(out), "/%s", stack[i]);
-    if (folder)
-        (void)snprintf(out + strlen(out), 100 - strlen(out), "/");
+    char *end = out;
+    for (size_t i = 0; i < depth; i++) {
+        *end++ = '/';
+        size_t length = strlen(stack[i]);
+        memcpy(end, stack[i], length);
+        end += length;
+    }
+    memcpy(end, folder ? "/" : "", folder ? 2 : 1);
 }
 
 START_TEST(test_random_segments)

@@ -475,7 +475,18 @@ START_TEST(an_open_connection_outlives_bench_and_spec)
 }
 END_TEST
 
-#ifndef SANITIZED
+/* Sanitizers have allocators of their own: there the same calls are made, and nothing is measured. */
+#ifdef SANITIZED
+static const bool measured = false;
+static size_t requests;
+
+static size_t heap_used(void)
+{
+    return 0;
+}
+#else
+static const bool measured = true;
+
 /* The C library's own; malloc and calloc count what is asked for. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -498,6 +509,7 @@ static size_t heap_used(void)
     struct mallinfo2 info = mallinfo2();
     return info.uordblks + info.hblkhd;
 }
+#endif
 
 /* At most 40 KiB for an idle side of a mutual connection whose chains have two certificates; in TLS 1.3 mbedTLS keeps
  * 5.5 KiB of the handshake for tickets to come. */
@@ -520,7 +532,7 @@ START_TEST(an_idle_connection_is_small)
     size_t each = (heap_used() - before) / PAIRS / 2;
     fprintf(stderr, "heap of an idle side: %zu bytes\n", each);
     ck_assert_uint_lt(each, (strstr(mesh__tls_backend(), " 2.") ? 40 : 44) * 1024);
-    ck_assert_uint_gt(each, 1024); /* it was measured */
+    ck_assert(!measured || each > 1024);
     for (int i = 0; i < PAIRS; i++)
         pair_fini(&pairs[i]);
     pair_fini(&first);
@@ -534,7 +546,7 @@ START_TEST(calls_take_no_memory)
     open_pair(&pair, specs[0], specs[1], "a");
     for (int i = 0; i < 3; i++)
         exchange(&pair, "warm");
-    ck_assert_uint_gt(requests, 0); /* they are counted */
+    ck_assert(!measured || requests > 0);
     size_t before = heap_used(), asked = requests;
     for (int i = 0; i < 1000; i++) {
         for (int side = 0; side < 2; side++) {
@@ -550,7 +562,6 @@ START_TEST(calls_take_no_memory)
     pair_fini(&pair);
 }
 END_TEST
-#endif
 
 int main(void)
 {
@@ -572,10 +583,8 @@ int main(void)
     tcase_add_test(tc, a_changed_byte_breaks_the_connection);
     tcase_add_test(tc, an_end_in_the_handshake_is_no_success);
     tcase_add_test(tc, an_open_connection_outlives_bench_and_spec);
-#ifndef SANITIZED
     tcase_add_test(tc, an_idle_connection_is_small);
     tcase_add_test(tc, calls_take_no_memory);
-#endif
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
