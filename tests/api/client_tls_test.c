@@ -134,6 +134,9 @@ START_TEST(test_identities)
     mesh_client *client = open_client(quoted(server, at), TLS);
     (void)attempt_of_call(client);
     ck_assert_int_eq(attempt_of_call(client).reused, 1);
+    char *json = mesh_client_inspect(client, "test");
+    ck_assert_ptr_nonnull(strstr(json, "\"identity\":{\"id\":\"spiffe://shop/order\",\"expires_unix_s\":"));
+    mesh_string_free(json);
     papers_put(&papers, "order.pem", "no certificate");
     lines_await(&lines, "the one in force stays");
     ck_assert_int_eq(attempt_of_call(client).reused, 1);
