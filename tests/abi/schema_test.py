@@ -18,7 +18,7 @@ SERVICE = {"endpoints": ["127.0.0.1:1"]}
 
 # Members of a service that the schema refuses.
 REFUSED = ({"timeout": 15}, {"timeout": "15"}, {"timeout": "1m30s"}, {"tiemout": "1s"}, {"max_body": "8M"},
-           {"max_headers": 0}, {"max_headers": "100"}, {"balancer": "weighted"}, {"protocol": "http2"},
+           {"max_headers": 0}, {"max_headers": "100"}, {"balancer": "weighted"}, {"protocol": "http3"},
            {"tls": {"mode": "permissive"}}, {"tls": {"peers": []}}, {"tls": {"peers": ["shop/order"]}},
            {"authorize": {"rules": []}}, {"authorize": {"rules": [{}]}},
            {"authorize": {"rules": [{"action": "allow", "paths": ["/"]}]}},

@@ -70,7 +70,7 @@ static const struct {
     { "disable", "", PRIOR "--data hello http", "/", "hello" },
     { "disable", "", PRIOR PRINT "http", "/secret", "2 403 " },
     { "disable", "",
-      PRIOR "--header 'content-type: application/grpc' --data hello --output /dev/null --write-out "
+      PRIOR "--header 'content-type: application/grpc' --request POST --output /dev/null --write-out "
             "'%%{http_code} %%header{grpc-status} %%header{grpc-message}' http",
       "/secret", "200 7 denied by policy" },
     { "disable", "", PRIOR "--data @large --output back http", "/", "" },
