@@ -124,11 +124,22 @@ void mesh__http2_fail(struct http2_conn *conn, mesh_status status, const char *r
 
 void mesh__http2_terminate(struct http2_conn *conn, uint32_t code, const char *reason)
 {
-    /* Its sending makes the connection broken, with these words. */
-    if (nghttp2_session_terminate_session(conn->session, code) != 0)
+    if (conn->doomed || conn->status != MESH_OK)
+        return;
+    conn->doomed = true;
+    conn->doom_code = code;
+    conn->doom_reason = reason;
+}
+
+/* What mesh__http2_terminate() asked for. nghttp2 must not be told while it reads: it would go on in the middle of the
+ * frame, and stop the whole process by an assertion at the next error. */
+static void terminate(struct http2_conn *conn)
+{
+    if (!conn->doomed || conn->terminated || conn->dead)
+        return;
+    conn->terminated = true;
+    if (nghttp2_session_terminate_session(conn->session, conn->doom_code) != 0)
         mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
-    if (conn->status == MESH_OK && conn->reason[0] == '\0')
-        (void)strncpy(conn->reason, reason, sizeof conn->reason - 1);
 }
 
 static void tell_all(struct http2_conn *conn, mesh_status status)
@@ -169,10 +180,11 @@ mesh_status mesh__http2_read(struct http2_conn *conn, const char *bytes, size_t 
 {
     if (conn->status == MESH_OK && conn->config.role == HTTP2_CLIENT)
         watch_greeting(conn, bytes, size);
-    if (conn->status == MESH_OK) {
+    if (conn->status == MESH_OK && !conn->doomed) {
         ssize_t used = nghttp2_session_mem_recv(conn->session, (const uint8_t *)bytes, size);
         if (used < 0)
             fail_session(conn, (int)used);
+        terminate(conn);
     }
     if (conn->status != MESH_OK)
         tell_all(conn, conn->status);
@@ -185,15 +197,14 @@ mesh_status mesh__http2_write(struct http2_conn *conn, struct buf *out, size_t m
     conn->out_most = most;
     while (out->size < most && !conn->dead) {
         const uint8_t *bytes;
+        terminate(conn);
         conn->out_paused = false;
         ssize_t size = nghttp2_session_mem_send(conn->session, &bytes);
         if (size < 0)
             fail_session(conn, (int)size);
         else if (size > 0 && !mesh__buf_append(out, bytes, (size_t)size))
             mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
-        if (size <= 0 && !conn->out_paused)
-            break;
-        if (out->failed)
+        if ((size <= 0 && !conn->out_paused && (!conn->doomed || conn->terminated)) || out->failed)
             break;
     }
     conn->out = NULL;
@@ -204,7 +215,7 @@ mesh_status mesh__http2_write(struct http2_conn *conn, struct buf *out, size_t m
 
 bool mesh__http2_wants_write(const struct http2_conn *conn)
 {
-    return !conn->dead && nghttp2_session_want_write(conn->session) != 0;
+    return !conn->dead && ((conn->doomed && !conn->terminated) || nghttp2_session_want_write(conn->session) != 0);
 }
 
 const char *mesh__http2_reason(const struct http2_conn *conn)
@@ -219,7 +230,7 @@ bool mesh__http2_peer_is_http1(const struct http2_conn *conn)
 
 bool mesh__http2_draining(const struct http2_conn *conn)
 {
-    return conn->status != MESH_OK || conn->goaway_received || conn->goaway_sent || conn->drain_asked ||
+    return conn->status != MESH_OK || conn->goaway_received || conn->goaway_sent || conn->drain_asked || conn->doomed ||
            nghttp2_session_get_next_stream_id(conn->session) > INT32_MAX;
 }
 

@@ -108,6 +108,7 @@ struct http2_events {
      * client, whose stream is closed with the status. */
     void (*refused)(void *user, struct http2_stream *, mesh_status status);
 
+    /* The last event of a stream. To a server also of a malformed request, of which no head was told. */
     void (*closed)(void *user, struct http2_stream *, const struct http2_closed *);
 
     /* SETTINGS came: so many streams may be open at once. */

@@ -73,7 +73,10 @@ struct http2_conn {
     bool goaway_received, drain_asked, goaway_sent;
     bool notice_waiting; /* the PING behind a shutdown notice is on its way */
     bool ping_waiting;
-    bool dead; /* nghttp2 cannot go on: it is not called any more */
+    bool doomed, terminated; /* mesh__http2_terminate() was called; nghttp2 was told */
+    uint32_t doom_code;
+    const char *doom_reason; /* static */
+    bool dead;               /* nghttp2 cannot go on: it is not called any more */
     uint64_t ping_count;
 
     size_t window;  /* of the connection */
@@ -89,7 +92,8 @@ struct http2_conn {
 /* The connection is broken; the first reason stays. */
 void mesh__http2_fail(struct http2_conn *conn, mesh_status status, const char *reason, size_t reason_size);
 
-/* Sends GOAWAY with this code and reads nothing more. */
+/* GOAWAY with this code goes out and nothing more is read; the connection is broken once it was written. `reason` is
+ * static. */
 void mesh__http2_terminate(struct http2_conn *conn, uint32_t code, const char *reason);
 
 /* A draining client's last stream has ended: GOAWAY. */

@@ -43,7 +43,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct http2_conn *conn = user;
     int32_t id = frame->hd.stream_id;
-    if (frame->hd.type != NGHTTP2_HEADERS)
+    if (frame->hd.type != NGHTTP2_HEADERS || conn->doomed)
         return 0;
     conn->empty = 0;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
@@ -71,7 +71,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     const struct http1_limits *limits = stream != NULL ? &stream->limits : &conn->config.limits;
     if (fields->size / HTTP2_DECODED_MAX > limits->max_header) {
         mesh__http2_terminate(conn, NGHTTP2_ENHANCE_YOUR_CALM, "a header block that decodes to far too much");
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        return NGHTTP2_ERR_PAUSE;
     }
     /* Past a limit the rest of the block is only counted: HPACK must see it to its end. */
     if (stream == NULL || stream->quiet || fields->size > limits->max_header || fields->count > limits->max_headers)
@@ -191,6 +191,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
     (void)flags;
     struct http2_conn *conn = user;
     struct http2_stream *stream = mesh__http2_find(conn, id);
+    if (conn->doomed)
+        return NGHTTP2_ERR_PAUSE;
     if (stream == NULL || stream->quiet) {
         mesh__http2_window_return(conn, size);
         return 0;
@@ -238,6 +240,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 {
     struct http2_conn *conn = user;
     struct http2_stream *stream;
+    if (conn->doomed)
+        return 0;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         on_headers(conn, frame);

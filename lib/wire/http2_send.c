@@ -189,24 +189,24 @@ static void finish(struct http2_conn *conn, struct http2_stream *stream)
         mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
 }
 
+/* GOAWAY with an error breaks the connection, with our words for it, or nghttp2's, or the code's name. */
+static void on_goaway_sent(struct http2_conn *conn, const nghttp2_goaway *goaway)
+{
+    conn->goaway_sent = true;
+    if (goaway->error_code == NGHTTP2_NO_ERROR)
+        return;
+    struct view words = mesh__view((const char *)goaway->opaque_data, goaway->opaque_data_len);
+    if (words.size == 0)
+        words = mesh__view_of(conn->terminated ? conn->doom_reason : mesh__http2_code_name(goaway->error_code));
+    mesh__http2_fail(conn, MESH_PROTOCOL, words.data, words.size);
+}
+
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     (void)session;
     struct http2_conn *conn = user;
-    if (frame->hd.type == NGHTTP2_GOAWAY) {
-        conn->goaway_sent = true;
-        if (frame->goaway.error_code != NGHTTP2_NO_ERROR) {
-            struct view words = mesh__view((const char *)frame->goaway.opaque_data, frame->goaway.opaque_data_len);
-            if (conn->reason[0] != '\0' || words.size == 0)
-                words = mesh__view_of(conn->reason[0] != '\0' ? conn->reason
-                                                              : mesh__http2_code_name(frame->goaway.error_code));
-            char copy[sizeof conn->reason];
-            size_t size = words.size < sizeof copy ? words.size : sizeof copy;
-            memcpy(copy, words.data, size);
-            mesh__http2_fail(conn, MESH_PROTOCOL, copy, size);
-        }
-        return 0;
-    }
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        on_goaway_sent(conn, &frame->goaway);
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
     struct http2_stream *stream = mesh__http2_find(conn, frame->hd.stream_id);
@@ -224,7 +224,7 @@ static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *fram
     (void)session;
     struct http2_stream *stream = mesh__http2_find(user, frame->hd.stream_id);
     if (frame->hd.type != NGHTTP2_HEADERS || stream == NULL || stream->status != MESH_OK ||
-        error == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED || error == NGHTTP2_ERR_STREAM_CLOSING)
+        error != NGHTTP2_ERR_FRAME_SIZE_ERROR)
         return 0;
     stream->status = MESH_EINVAL;
     stream->reason = "the header to send is too large";

@@ -87,6 +87,22 @@ START_TEST(row72_empty_data)
 }
 END_TEST
 
+/* Row 72: what comes behind the flood in the same piece, errors too, is read by nobody. */
+START_TEST(row72_error_behind_a_flood)
+{
+    open_client(1);
+    frame_headers(&script, 1, 0, ":status=200\n");
+    for (int i = 0; i < HTTP2_EMPTY_DATA_MAX + 1; i++)
+        frame(&script, DATA, 0, 1, NULL, 0);
+    frame(&script, DATA, 0, 0, "x", 1);
+    frame(&script, SETTINGS, 0, 1, NULL, 0);
+    feed();
+    ck_assert_int_eq(mesh__http2_read(client.conn, "", 0), MESH_PROTOCOL);
+    ck_assert(written_code(GOAWAY, 0) > 0);
+    close_client();
+}
+END_TEST
+
 /* Row 73: WINDOW_UPDATE of 0 breaks the connection, also on a stream; one that makes a window larger than 2^31-1 breaks
  * what it is for. */
 START_TEST(row73_window_update)
@@ -289,6 +305,7 @@ static Suite *suite(void)
     tcase_add_test(tcase, row70_settings_flood);
     tcase_add_test(tcase, row71_ping_flood);
     tcase_add_test(tcase, row72_empty_data);
+    tcase_add_test(tcase, row72_error_behind_a_flood);
     tcase_add_test(tcase, row73_window_update);
     tcase_add_test(tcase, rows74_75_window_closes);
     tcase_add_test(tcase, row74_window_stays_closed);
