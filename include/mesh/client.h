@@ -156,8 +156,8 @@ MESH_API MESH_NODISCARD mesh_status mesh_client_reload(mesh_client *client, cons
                                                        mesh_error **error);
 MESH_API MESH_NODISCARD mesh_status mesh_client_reload_file(mesh_client *client, const char *path, mesh_error **error);
 
-/* What holds right now as JSON: config in force, endpoints with their live state, counters; of one service or (NULL) of
- * all. Give the string back with mesh_string_free(). NULL for an unknown service or when memory is out. */
+/* What holds right now as JSON: config and identity in force, endpoints with their live state, counters; of one service
+ * or (NULL) of all. Give the string back with mesh_string_free(). NULL for an unknown service or when memory is out. */
 MESH_API MESH_NODISCARD char *mesh_client_inspect(mesh_client *client, const char *service);
 
 /* What has been counted since the client opened (a service: since it is in the config). */

@@ -131,6 +131,19 @@ static void write_service(struct buf *out, const struct mesh_client *client, con
     mesh__buf_append_text(out, "]}");
 }
 
+/* Whom this client says that it is, and for how long it can: below 0 when its certificate has run out. */
+static void write_identity(struct buf *out, const struct mesh_client *client, const struct tls_identity *identity)
+{
+    int64_t end = mesh__tls_identity_not_after(identity);
+    mesh__buf_append_text(out, "\"identity\":{\"id\":\"");
+    mesh__buf_append_json(out, mesh__view_of(mesh__tls_identity_id(identity)));
+    mesh__buf_append_char(out, '"');
+    if (end > 0)
+        mesh__buf_printf(out, ",\"expires_unix_s\":%lld,\"expires_in_s\":%lld", (long long)(end / NANOS_S),
+                         (long long)((end - client->world->unix_now(client->world)) / NANOS_S));
+    mesh__buf_append_text(out, "},");
+}
+
 char *mesh__inspect_json(struct mesh_client *client, const char *name)
 {
     struct snapshot *snapshot = mesh__snapshot_get(client);
@@ -138,9 +151,12 @@ char *mesh__inspect_json(struct mesh_client *client, const char *name)
     struct buf out;
     mesh__buf_init(&out, &mesh__mem_system, JSON_MAX);
     if (name == NULL || only != NULL) {
-        mesh__buf_printf(&out, "{\"version\":\"%s\",\"shards\":%u,\"snapshot\":%llu,\"config\":%s,\"services\":{",
-                         mesh_version(), client->shard_count, (unsigned long long)atomic_load(&client->version),
+        mesh__buf_printf(&out, "{\"version\":\"%s\",\"shards\":%u,\"snapshot\":%llu,\"config\":%s,", mesh_version(),
+                         client->shard_count, (unsigned long long)atomic_load(&client->version),
                          snapshot->config->json);
+        if (snapshot->identity)
+            write_identity(&out, client, snapshot->identity);
+        mesh__buf_append_text(&out, "\"services\":{");
         bool first = true;
         for (uint32_t i = 0; i < snapshot->count; i++) {
             if (only && snapshot->services[i] != only)

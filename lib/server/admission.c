@@ -77,7 +77,8 @@ static void turn_away(struct connection *connection, const struct tls_state *sta
     const mesh_server *server = connection->server;
     const struct tls_report *report = state->report;
     const char *text = state->status != MESH_OK ? mesh_status_text(state->status) : strerrordesc_np(-error);
-    bool words = state->words != NULL && state->words[0] != '\0', id = report != NULL && report->peer_id[0] != '\0';
+    bool words = state->words != NULL && state->words[0] != '\0' && strcmp(state->words, text) != 0;
+    bool id = report != NULL && report->peer_id[0] != '\0';
     SERVER_LOG(server, MESH_LOG_INFO, "server %s: a connection from %s%s%s was refused: %s%s%s", server->settings->name,
                mesh__peer_name(connection->peer), id ? ", " : "", id ? report->peer_id : "", text, words ? ": " : "",
                words ? state->words : "");
