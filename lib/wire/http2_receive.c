@@ -294,7 +294,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
         mesh__http2_farewell(conn);
     }
     struct http2_stream *stream = mesh__http2_find(conn, id);
-    if (stream == NULL)
+    /* On a connection that is about to break a stream ends with it, whatever comes behind the reason. */
+    if (stream == NULL || conn->doomed)
         return 0;
     (void)nghttp2_session_set_stream_user_data(session, id, NULL);
     mesh__http2_tell_closed(stream, code);

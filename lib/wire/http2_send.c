@@ -6,8 +6,6 @@
  */
 #include "wire/http2_inside.h"
 
-#include <stdio.h>
-
 #define STACK_FIELDS 48
 
 /* Fields to be given to nghttp2: on the stack, or from the pool where there are many. */
@@ -79,10 +77,14 @@ struct number {
     char digits[24];
 };
 
+/* Of a number that is not negative. */
 static struct view number_text(int64_t value, struct number *number)
 {
-    int size = snprintf(number->digits, sizeof number->digits, "%lld", (long long)value);
-    return mesh__view(number->digits, (size_t)size);
+    char *end = number->digits + sizeof number->digits, *at = end;
+    do
+        *--at = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    return mesh__view(at, (size_t)(end - at));
 }
 
 static int64_t body_size(const struct http2_body *body)
