@@ -4,6 +4,7 @@
 #include "api/server_tls_scene.h"
 
 #include <check.h>
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -277,8 +278,11 @@ START_TEST(test_old_connections_end)
     sem_post(&held.go);
     pthread_join(busy.thread, NULL);
     ck_assert_str_eq(busy.connection, "200 close");
-    while (open_connections(idle.client) > 0) /* the idle timeout of the configuration is a minute */
+    time_t until = time(NULL) + 4 * PEER_PATIENCE_S; /* before the idle timeout of either side, unless that is cut */
+    while (open_connections(idle.client) > 0) {
+        ck_assert_msg(time(NULL) < until, "an idle connection of the old identity stays");
         sched_yield();
+    }
     sem_post(&held.go);
     (void)ask_once(&busy); /* a new connection is kept */
     ck_assert_str_eq(busy.connection, "200 -");
@@ -352,6 +356,25 @@ START_TEST(test_peers_that_leave)
     mesh_client *client = papers_client(&papers, "order", mesh_server_address(server), MUTUAL);
     ck_assert_int_eq(papers_call(client, "GET", "/", text), MESH_OK);
     mesh_client_free(client);
+    mesh_server_free(server);
+}
+END_TEST
+
+/* What has not been read when the handshake is refused does not become a reset, which could destroy the alert. */
+START_TEST(test_refusal_ends_in_order)
+{
+    char bytes[20000], in[200];
+    memset(bytes, 'x', sizeof(bytes));
+    memcpy(bytes, "\x16\x03\x01\x00\x10", 5);
+    mesh_server *server = open_tls("mutual", tell_peer, NULL);
+    struct peer peer = peer_connect(mesh_server_address(server));
+    ck_assert(peer_send(&peer, bytes, sizeof(bytes)));
+    lines_await(&lines, "was refused: the TLS handshake failed");
+    ssize_t got;
+    while ((got = recv(peer.fd, in, sizeof(in), 0)) > 0)
+        continue;
+    ck_assert_msg(got == 0, "not an end, but %s", strerrorname_np(errno));
+    peer_close(&peer);
     mesh_server_free(server);
 }
 END_TEST
@@ -504,6 +527,7 @@ int main(void)
     tcase_add_test(tcase, test_bad_files_change_nothing);
     tcase_add_loop_test(tcase, test_handshake_timeout, 0, sizeof(beginnings) / sizeof(beginnings[0]));
     tcase_add_loop_test(tcase, test_peers_that_leave, 0, sizeof(beginnings) / sizeof(beginnings[0]));
+    tcase_add_test(tcase, test_refusal_ends_in_order);
     tcase_add_loop_test(tcase, test_end_while_shaking, 0, 2);
     tcase_add_loop_test(tcase, test_close_with_idle_connections, 0, 2);
     tcase_add_test(tcase, test_requests_in_one_record);
