@@ -4,6 +4,7 @@
 #include "api/server_tls_scene.h"
 
 #include <check.h>
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -284,8 +285,11 @@ START_TEST(test_old_connections_end)
     ck_assert_str_eq(busy.connection, last[_i]);
     while (open_connections(busy.client) > 0)
         sched_yield();
-    while (open_connections(idle.client) > 0) /* the idle timeout of the configuration is a minute */
+    time_t until = time(NULL) + 4 * PEER_PATIENCE_S; /* before the idle timeout of either side, unless that is cut */
+    while (open_connections(idle.client) > 0) {
+        ck_assert_msg(time(NULL) < until, "an idle connection of the old identity stays");
         sched_yield();
+    }
     sem_post(&held.go);
     (void)ask_once(&busy); /* a new connection is kept */
     ck_assert_str_eq(busy.connection, "200 -");
@@ -363,6 +367,25 @@ START_TEST(test_peers_that_leave)
 }
 END_TEST
 
+/* What has not been read when the handshake is refused does not become a reset, which could destroy the alert. */
+START_TEST(test_refusal_ends_in_order)
+{
+    char bytes[20000], in[200];
+    memset(bytes, 'x', sizeof(bytes));
+    memcpy(bytes, "\x16\x03\x01\x00\x10", 5);
+    mesh_server *server = open_tls("mutual", tell_peer, NULL);
+    struct peer peer = peer_connect(mesh_server_address(server));
+    ck_assert(peer_send(&peer, bytes, sizeof(bytes)));
+    lines_await(&lines, "was refused: the TLS handshake failed");
+    ssize_t got;
+    while ((got = recv(peer.fd, in, sizeof(in), 0)) > 0)
+        continue;
+    ck_assert_msg(got == 0, "not an end, but %s", strerrorname_np(errno));
+    peer_close(&peer);
+    mesh_server_free(server);
+}
+END_TEST
+
 /* The server goes while handshakes are at every step. */
 START_TEST(test_end_while_shaking)
 {
@@ -423,6 +446,7 @@ int main(void)
     tcase_add_test(tcase, test_bad_files_change_nothing);
     tcase_add_loop_test(tcase, test_handshake_timeout, 0, sizeof(beginnings) / sizeof(beginnings[0]));
     tcase_add_loop_test(tcase, test_peers_that_leave, 0, sizeof(beginnings) / sizeof(beginnings[0]));
+    tcase_add_test(tcase, test_refusal_ends_in_order);
     tcase_add_loop_test(tcase, test_end_while_shaking, 0, 2);
     tcase_add_loop_test(tcase, test_close_with_idle_connections, 0, 2);
     SRunner *runner = srunner_create(suite);

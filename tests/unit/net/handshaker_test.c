@@ -195,6 +195,54 @@ START_TEST(stopped_with_jobs_waiting)
 }
 END_TEST
 
+static void await_back(struct crowd *crowd, int job, uint32_t times)
+{
+    while (crowd->jobs[job].back < times)
+        mesh__loop_turn(&crowd->loop, NANOS_NEVER);
+}
+
+static void hold_at_gate(struct crowd *crowd, int job)
+{
+    crowd->jobs[job].job.work = work_at_gate;
+    ck_assert(post(crowd, job));
+    while (sem_wait(&at_gate) != 0)
+        continue;
+}
+
+/* What was made on a bench is its thread's alone: a job waits for its thread, though another is free. */
+START_TEST(a_job_stays_with_its_thread)
+{
+    enum { OTHER, FIRST, SECOND, NEW };
+    static struct crowd crowd;
+    struct handshaker *handshaker = mesh__handshaker_new(&mesh__mem_system, 2);
+    sem_init(&at_gate, 0, 0);
+    sem_init(&gate, 0, 0);
+    crowd_begin(&crowd, handshaker);
+    hold_at_gate(&crowd, OTHER); /* so that one thread has both of the next */
+    ck_assert(post(&crowd, FIRST) && post(&crowd, SECOND));
+    await_back(&crowd, FIRST, 1);
+    await_back(&crowd, SECOND, 1);
+    pthread_t theirs = crowd.jobs[FIRST].worked_by;
+    ck_assert(pthread_equal(crowd.jobs[SECOND].worked_by, theirs));
+    sem_post(&gate);
+    await_back(&crowd, OTHER, 1);
+    hold_at_gate(&crowd, FIRST);
+    ck_assert(post(&crowd, SECOND) && post(&crowd, NEW));
+    await_back(&crowd, NEW, 1);
+    ck_assert(!pthread_equal(crowd.jobs[NEW].worked_by, theirs));
+    ck_assert_uint_eq(crowd.jobs[SECOND].worked, 1);
+    sem_post(&gate);
+    await_back(&crowd, SECOND, 2);
+    ck_assert(pthread_equal(crowd.jobs[FIRST].worked_by, theirs));
+    ck_assert(pthread_equal(crowd.jobs[SECOND].worked_by, theirs));
+    mesh__handshaker_stop(handshaker);
+    crowd_end(&crowd);
+    mesh__handshaker_free(handshaker);
+    sem_destroy(&at_gate);
+    sem_destroy(&gate);
+}
+END_TEST
+
 START_TEST(never_used)
 {
     struct handshaker *handshaker = mesh__handshaker_new(&mesh__mem_system, 4);
@@ -318,6 +366,7 @@ int main(void)
     tcase_set_timeout(tcase, 30);
     tcase_add_loop_test(tcase, each_job_once_and_home, 0, 3);
     tcase_add_test(tcase, stopped_with_jobs_waiting);
+    tcase_add_test(tcase, a_job_stays_with_its_thread);
     tcase_add_loop_test(tcase, never_used, 0, 2);
     tcase_add_test(tcase, no_memory_for_a_bench);
     tcase_add_test(tcase, on_the_loop);
