@@ -168,10 +168,14 @@ void mesh__http2_lost(struct http2_conn *conn, mesh_status status, const char *r
 static void fail_session(struct http2_conn *conn, int error)
 {
     terminate(conn);
-    bool no_memory = error == NGHTTP2_ERR_NOMEM;
-    if (!conn->dead)
-        end_session(conn, no_memory ? MESH_NO_MEMORY : MESH_PROTOCOL,
-                    no_memory ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_PROTOCOL_ERROR, nghttp2_strerror(error));
+    if (conn->dead)
+        return;
+    if (error == NGHTTP2_ERR_NOMEM)
+        end_session(conn, MESH_NO_MEMORY, NGHTTP2_INTERNAL_ERROR, nghttp2_strerror(error));
+    else
+        end_session(conn, MESH_PROTOCOL,
+                    error == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR,
+                    nghttp2_strerror(error));
 }
 
 /* The GOAWAY of a connection that nghttp2 does not write for any more (RFC 9113 6.8). */
