@@ -5,7 +5,8 @@
 #   tests/bench/tls.py [BUILD] [ROUNDS]     BUILD is a release build with tests (build/release), ROUNDS is 5
 #
 # nginx runs on one CPU and the clients, in turn, on another. All figures are microseconds of a client's own CPU (user
-# and system) a connection or a request; of the rounds the least is shown, with the median behind it. nginx demands a
+# and system) a connection or a request; of the rounds the least is shown, with the median behind it. Handshakes and the start of the
+# program are in the figures of connections that are kept; requests are many. nginx demands a
 # certificate, TLS 1.2, and lets the client choose the cipher suite.
 import json
 import os
@@ -23,7 +24,8 @@ MESH = BUILD / "bin" / "mesh"
 CPUS = sorted(os.sched_getaffinity(0))
 SERVER_CPU, CLIENT_CPU = CPUS[0], CPUS[-1]
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="mesh-tls-bench-"))
-SIZES = {256: 20000, 16384: 5000, 1 << 20: 200}
+SIZES = {256: 60000, 16384: 10000, 1 << 20: 200}
+IN_FLIGHT = 8
 PORTS = {"full": 29443, "resumed": 29444, "plain": 29445}
 CERTS = {name: FOLDER / "certs" / name for name in ("client.pem", "client.key", "server.pem", "server.key", "bundle.pem")}
 
@@ -84,8 +86,9 @@ def run(words):
     return used.ru_utime + used.ru_stime, out.decode()
 
 
-def by_mesh(path, target, count):
-    used, out = run([MESH, "bench", "-c", path, "web", "GET", target, "-r", count, "--timeout", "10s", "--json", "-f"])
+def by_mesh(path, target, count, flight=1):
+    used, out = run([MESH, "bench", "-c", path, "web", "GET", target, "-r", count, "--timeout", "10s", "--json", "-f",
+                     "-n", flight])
     report = json.loads(out)
     assert report["errors"] == 0, out
     return 1e6 * used / count
@@ -104,6 +107,27 @@ def by_curl(port, count):
                    CERTS["bundle.pem"], "--cert", CERTS["client.pem"], "--key", CERTS["client.key"],
                    f"https://localhost:{port}/256?[1-{count}]"])
     return 1e6 * used / count
+
+
+def sizes_on_the_wire():
+    """What one request is, and what nginx answers to each, head included."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        path = config("seen.json", PORTS["plain"], endpoints=[f"127.0.0.1:{server.getsockname()[1]}"])
+        child = subprocess.Popen([MESH, "bench", "-c", path, "web", "GET", "/16384", "-r", "1"],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        peer, _ = server.accept()
+        request = b""
+        while not request.endswith(b"\r\n\r\n"):
+            request += peer.recv(65536)
+        peer.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        peer.close()
+        child.wait()
+    answers = {}
+    for size in SIZES:
+        with socket.create_connection(("127.0.0.1", PORTS["plain"])) as sock:
+            sock.sendall(f"GET /{size} HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n".encode())
+            answers[size] = sum(iter(lambda: len(sock.recv(1 << 20)), 0))
+    return len(request), answers
 
 
 def rounds(rows):
@@ -136,21 +160,44 @@ def connections():
     print(f"  resumed against full, mesh: {min(seen['full: mesh']) / min(seen['resumed: mesh']):.1f} times as many\n")
 
 
-def kept(cost):
+def cost_of(*sizes):
+    _, out = run([BUILD / "tests" / "bench" / "bench-tls_cost", *sizes])
+    return json.loads(out)
+
+
+def kept():
     plain, secure = config("plain.json", PORTS["plain"]), config("kept.json", PORTS["resumed"])
+    request, answers = sizes_on_the_wire()
     for size, count in SIZES.items():
-        seen = rounds({"plain text": lambda: by_mesh(plain, f"/{size}", count),
-                       "TLS": lambda: by_mesh(secure, f"/{size}", count)})
-        bound = cost["records"]["128"]["write_us"] + cost["records"][str(size)]["read_us"]
-        show(f"a request with {size} bytes of body, on a connection that is kept", seen)
+        seen = rounds({"plain text": lambda: by_mesh(plain, f"/{size}", count, IN_FLIGHT),
+                       "TLS": lambda: by_mesh(secure, f"/{size}", count, IN_FLIGHT)})
+        cost = cost_of(request, answers[size])["records"]
+        bound = cost[str(request)]["write_us"] + cost[str(answers[size])]["read_us"]
+        show(f"a request with {size} bytes of body, {IN_FLIGHT} in flight on connections that are kept", seen)
         ratio = min(seen["TLS"]) / (min(seen["plain text"]) + bound)
-        print(f"  {'cipher: a record of 128 written, ' + str(size) + ' read':<44} {bound:10.1f} us")
-        print(f"  TLS against plain text and cipher: {ratio:.2f}\n")
+        words = f"cipher: {request} bytes written, {answers[size]} read"
+        print(f"  {words:<44} {bound:10.1f} us\n  TLS against plain text and cipher: {ratio:.2f}\n")
+
+
+def calls_beside_handshakes():
+    secure = {"tls": {"mode": "mutual", "verify": "name", "name": "localhost"}, "protocol": "http1", "timeout": "30s",
+              "limits": {"max_connections": 200}}
+    document = json.loads(config("both.json", PORTS["full"]).read_text())
+    document["services"] = {
+        "kept": {"endpoints": [f"127.0.0.1:{PORTS['full']}"], **secure},
+        "new": {"endpoints": [f"127.0.0.1:{PORTS['full']}"], "max_requests_per_connection": 1, **secure}}
+    (FOLDER / "both.json").write_text(json.dumps(document))
+    print("a call on an open connection, CPU of the thread that drives the loop")
+    for _ in range(ROUNDS):
+        used, out = run([BUILD / "tests" / "bench" / "bench-tls_calls", FOLDER / "both.json"])
+        for name, seen in json.loads(out).items():
+            print(f"  {name:<32} p50 {seen['p50_us']:6.1f} us   p99 {seen['p99_us']:6.1f}   most {seen['max_us']:8.1f}"
+                  f"   of {seen['calls']}")
+    print()
 
 
 def main():
-    _, out = run([BUILD / "tests" / "bench" / "bench-tls_cost"])
-    cost = json.loads(out)
+    cost = cost_of(256, 16384, 1 << 20)
     print(f"{cost['backend']}, {cost['suite']}; in memory, without a network:")
     for kind in ("full_mutual", "full_simple", "resumed_mutual"):
         one = cost[kind]
@@ -165,7 +212,8 @@ def main():
         for port in PORTS.values():
             await_listening(port)
         connections()
-        kept(cost)
+        kept()
+        calls_beside_handshakes()
     finally:
         nginx.terminate()
         nginx.wait()

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tls_cost.c - what TLS costs without a network: handshakes and records between two sides in memory, each side's CPU
- * apart from the other's. One JSON object; tests/bench/tls sets it beside OpenSSL, curl and a real server. */
+ * apart from the other's. Its arguments are sizes of messages. One JSON object; tests/bench/tls.py sets it beside
+ * OpenSSL, curl and a real server. */
 #include "unit/tls/pair.h"
 
 #include <time.h>
@@ -13,6 +14,9 @@ static struct {
     struct tls_bench *bench;
     struct tls_identity *identities[2];
 } shop;
+
+static size_t sizes[16];
+static int size_count;
 
 static double cpu_now(void)
 {
@@ -152,10 +156,8 @@ START_TEST(measure)
     pair_init(&pair, shop.bench, specs[TLS_CLIENT], specs[TLS_SERVER], NULL);
     shake(&pair, unused);
     (void)printf("  \"suite\": \"%s\",\n  \"records\": {\n", mesh__tls_report(pair.sides[TLS_CLIENT])->suite);
-    print_records(&pair, 128, false);
-    print_records(&pair, 256, false);
-    print_records(&pair, 16384, false);
-    print_records(&pair, 1 << 20, true);
+    for (int i = 0; i < size_count; i++)
+        print_records(&pair, sizes[i], i + 1 == size_count);
     (void)printf("  }\n}\n");
     pair_fini(&pair);
     mesh__tls_spec_unref(specs[TLS_CLIENT]);
@@ -165,8 +167,10 @@ START_TEST(measure)
 END_TEST
 
 /* In a suite, since the pairs of the unit tests assert as tests do. */
-int main(void)
+int main(int count, char **arguments)
 {
+    for (; size_count < count - 1 && size_count < 16; size_count++)
+        sizes[size_count] = strtoul(arguments[size_count + 1], NULL, 10);
     Suite *suite = suite_create("tls_cost");
     TCase *tcase = tcase_create("all");
     tcase_add_test(tcase, measure);
