@@ -77,7 +77,7 @@ static int play_both(struct round *mesh, struct round *plain)
     return judge(mesh, now_ns() - start) > 0;
 }
 
-int driver_main(const char *folder, int tls)
+int driver_main(const char *folder, int tls, int http1)
 {
     static struct round mesh = { .order_part = "order" };
     static struct round plain = { .title = "plain round robin, no retries, no TLS",
@@ -92,8 +92,11 @@ int driver_main(const char *folder, int tls)
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (pthread_create(&waiter, NULL, wait_for_signals, &signals) != 0)
         return 1;
-    mesh.title = tls ? "Meshcall, mutual TLS" : "Meshcall, no TLS";
+    static const char *const titles[2][2] = { { "Meshcall, HTTP/2, no TLS", "Meshcall, HTTP/1.1, no TLS" },
+                                              { "Meshcall, HTTP/2, mutual TLS", "Meshcall, HTTP/1.1, mutual TLS" } };
+    mesh.title = titles[tls][http1];
     mesh.tls = tls;
+    mesh.http1 = http1;
     mesh.phase_count = tls ? PHASES : PLAIN_PHASES;
     (void)snprintf(mesh.folder, sizeof(mesh.folder), "%s/meshcall", folder);
     (void)snprintf(plain.folder, sizeof(plain.folder), "%s/plain", folder);

@@ -38,6 +38,7 @@ struct attempt {
     int instance; /* enum instance */
     int probe;    /* Meshcall tried whether the instance is back */
     int reused;   /* over a connection that was open already */
+    int version;  /* 20: over HTTP/2, 11: over HTTP/1.1, 0: without a connection */
 };
 
 /* When things were done to payment, of CLOCK_MONOTONIC. */
@@ -81,6 +82,7 @@ struct round {
     const char *title;
     const char *order_part; /* "order", or "plain-order" */
     int tls;                /* all speak mutual TLS */
+    int http1;              /* clients speak HTTP/1.1 instead of HTTP/2 */
     int phase_count;
     char folder[SHOP_PATH / 2];
     struct addresses addresses;

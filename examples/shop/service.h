@@ -38,6 +38,6 @@ int plain_order_main(const char *folder);
 int inventory_main(const char *folder);
 int payment_main(const char *folder, const char *name);
 int shipping_main(const char *folder);
-int driver_main(const char *folder, int tls);
+int driver_main(const char *folder, int tls, int http1);
 
 #endif

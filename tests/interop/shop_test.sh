@@ -72,7 +72,7 @@ interrupt()
 
 interrupt INT 130
 interrupt TERM 143
-interrupt KILL 137 --no-tls
+interrupt KILL 137 --no-tls --http1
 check 'without TLS there are no certificates' test ! -e "$folder/KILL/meshcall/certs"
 
 mkdir "$folder/whole"
@@ -80,7 +80,7 @@ mkdir "$folder/whole"
 code=${PIPESTATUS[0]}
 passed=$((passed + $(grep -c '^PASS ' "$folder/output")))
 failed=$((failed + $(grep -c '^FAIL ' "$folder/output")))
-check 'every line of the judgement is there' test "$(grep -cE '^(PASS|FAIL) ' "$folder/output")" -eq 22
+check 'every line of the judgement is there' test "$(grep -cE '^(PASS|FAIL) ' "$folder/output")" -eq 23
 check 'the exit code says whether a line failed' \
     test "$((code != 0))" -eq "$(($(grep -c '^FAIL ' "$folder/output") > 0))"
 check 'no process is left' none_left whole
