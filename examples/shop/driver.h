@@ -161,7 +161,7 @@ int64_t latency(const struct round *round, int phase, int percent); /* of accept
 size_t orders_of(const struct round *round, int phase, size_t *accepted);
 
 /* report.c, judge.c and waterfall.c: what is printed. judge: how many of the lines failed. */
-void report(const struct round *mesh, const struct round *plain);
+void report(const struct round *mesh, const struct round *plain); /* plain: NULL when it was not played */
 int judge(const struct round *mesh, int64_t elapsed_ns);
 void waterfall(const struct round *round);
 

@@ -18,17 +18,20 @@ static const struct {
 int main(int count, char **arguments)
 {
     if (count >= 3 && strcmp(arguments[1], "driver") == 0) {
-        int tls = 1, http1 = 0, at = 3;
+        struct play play = { .tls = 1, .contrast = 1 };
+        int at = 3;
         for (; at < count; at++) {
             if (strcmp(arguments[at], "--no-tls") == 0)
-                tls = 0;
+                play.tls = 0;
             else if (strcmp(arguments[at], "--http1") == 0)
-                http1 = 1;
+                play.http1 = 1;
+            else if (strcmp(arguments[at], "--no-contrast") == 0)
+                play.contrast = 0;
             else
                 break;
         }
         if (at == count)
-            return driver_main(arguments[2], tls, http1);
+            return driver_main(arguments[2], &play);
     }
     if (count == 4 && strcmp(arguments[1], "payment") == 0)
         return payment_main(arguments[2], arguments[3]);
@@ -36,7 +39,7 @@ int main(int count, char **arguments)
         if (strcmp(arguments[1], parts[i].name) == 0)
             return parts[i].run(arguments[2]);
     }
-    (void)fprintf(stderr, "usage: shop driver FOLDER [--no-tls] [--http1]\n"
+    (void)fprintf(stderr, "usage: shop driver FOLDER [--no-tls] [--http1] [--no-contrast]\n"
                           "       shop order|plain-order|inventory|shipping FOLDER\n"
                           "       shop payment FOLDER NAME\n"
                           "examples/shop/run builds and starts everything; docs/guide/shop.md explains it.\n");

@@ -2,6 +2,7 @@
 /* client_http2_test.c - the client over HTTP/2 against servers that others wrote: nghttpd and nginx, in plain text and
  * over TLS, as `protocol` and ALPN say. */
 /* label: threaded */
+/* long */
 #include "api/server_papers.h"
 
 #include <arpa/inet.h>
