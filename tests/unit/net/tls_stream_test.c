@@ -426,7 +426,7 @@ START_TEST(closed_from_inside)
     bool refused = _i / 2 % 2 == 1;
     scene_begin(_i / 4 ? 1 : 0);
     open_both();
-    for (int turns = 0; scene.sides[TLS_CLIENT].calls < (uint32_t)wanted; turns++)
+    while (scene.sides[TLS_CLIENT].calls < (uint32_t)wanted)
         turn();
     if (refused) {
         scene.halves[TLS_CLIENT].read_error = -ECONNRESET;
