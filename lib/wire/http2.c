@@ -88,6 +88,7 @@ struct http2_conn *mesh__http2_new(struct http2_pool *pool, const struct http2_c
     if (conn == NULL)
         return NULL;
     *conn = (struct http2_conn){ .pool = pool, .config = *config, .events = events, .user = user };
+    conn->screen.skip = config->role == HTTP2_SERVER ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
     mesh__list_init(&conn->streams);
     if (!open_session(conn) || !submit_settings(conn) || !mesh__http2_window_open(conn)) {
         mesh__http2_free(conn);
@@ -176,16 +177,53 @@ static void watch_greeting(struct http2_conn *conn, const char *bytes, size_t si
         mesh__http2_fail(conn, MESH_PROTOCOL, "the peer speaks HTTP/1", strlen("the peer speaks HTTP/1"));
 }
 
+static void take_in(struct http2_conn *conn, struct view bytes)
+{
+    if (bytes.size == 0 || conn->status != MESH_OK || conn->doomed)
+        return;
+    ssize_t used = nghttp2_session_mem_recv(conn->session, (const uint8_t *)bytes.data, bytes.size);
+    if (used < 0)
+        fail_session(conn, (int)used);
+}
+
+/* No stream of this id has begun: what comes of one is an error of the connection. */
+static bool is_idle(const struct http2_conn *conn, uint32_t id)
+{
+    if (conn->config.role == HTTP2_CLIENT)
+        return id % 2 == 0 || id >= nghttp2_session_get_next_stream_id(conn->session);
+    return id % 2 == 0 || (int32_t)id > nghttp2_session_get_last_proc_stream_id(conn->session);
+}
+
+/* A window that was opened by nothing: RFC 9113 6.9. Of a stream that is over, nothing is said. */
+static void refuse_update(struct http2_conn *conn, const struct http2_screened *found)
+{
+    if (conn->status != MESH_OK || conn->doomed)
+        return;
+    struct http2_stream *stream = mesh__http2_find(conn, (int32_t)found->stream);
+    if (stream != NULL)
+        mesh__http2_break(stream, MESH_PROTOCOL, "a WINDOW_UPDATE of 0", NGHTTP2_PROTOCOL_ERROR);
+    else if (is_idle(conn, found->stream))
+        take_in(conn, found->frame);
+}
+
+static void read_on(struct http2_conn *conn, const char *bytes, size_t size)
+{
+    for (size_t at = 0; at < size && conn->status == MESH_OK && !conn->doomed;) {
+        struct http2_screened found = mesh__http2_screen(&conn->screen, bytes + at, size - at);
+        take_in(conn, found.pass);
+        if (found.stream != 0)
+            refuse_update(conn, &found);
+        at += found.used;
+    }
+    terminate(conn);
+}
+
 mesh_status mesh__http2_read(struct http2_conn *conn, const char *bytes, size_t size)
 {
     if (conn->status == MESH_OK && conn->config.role == HTTP2_CLIENT)
         watch_greeting(conn, bytes, size);
-    if (conn->status == MESH_OK && !conn->doomed) {
-        ssize_t used = nghttp2_session_mem_recv(conn->session, (const uint8_t *)bytes, size);
-        if (used < 0)
-            fail_session(conn, (int)used);
-        terminate(conn);
-    }
+    if (conn->status == MESH_OK && !conn->doomed)
+        read_on(conn, bytes, size);
     if (conn->status != MESH_OK)
         tell_all(conn, conn->status);
     return conn->status;
