@@ -27,7 +27,6 @@ static void pass_limit(struct http2_stream *stream, mesh_status status, const ch
     (void)mesh__http2_leave(stream);
 }
 
-/* nghttp2 counts a CONTINUATION anew for each piece that its first 9 bytes come in, so its limit is the wider one. */
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user)
 {
     (void)session;
