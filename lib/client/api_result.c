@@ -32,7 +32,7 @@ const char *mesh_retry_name(int32_t retry)
 const char *mesh_stop_name(int32_t stop)
 {
     static const char *const names[] = { "none",   "not-retryable", "not-idempotent", "attempts",
-                                         "budget", "deadline",      "asked" };
+                                         "budget", "deadline",      "asked",          "replay" };
     return name_of(names, COUNT_OF(names), stop);
 }
 
