@@ -150,6 +150,11 @@ MESH_API mesh_status mesh_result_header(const mesh_result *result, size_t index,
 /* The value of the first field of this name (any case), NUL-terminated; NULL when there is none. */
 MESH_API const char *mesh_result_header_value(const mesh_result *result, const char *name);
 
+/* The same for the trailer fields, which came behind the body. */
+MESH_API size_t mesh_result_trailer_count(const mesh_result *result);
+MESH_API mesh_status mesh_result_trailer(const mesh_result *result, size_t index, mesh_header *out);
+MESH_API const char *mesh_result_trailer_value(const mesh_result *result, const char *name);
+
 /* One line for a person: what the call ended with; after a failure which endpoints were tried and why each failed. */
 MESH_API const char *mesh_result_message(const mesh_result *result);
 

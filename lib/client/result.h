@@ -50,8 +50,8 @@ struct mesh_result {
     int32_t http_status;
     const char *body; /* a NUL follows */
     size_t body_size, body_capacity;
-    mesh_header *headers; /* values are NUL-terminated */
-    size_t header_count;
+    mesh_header *headers, *trailers; /* values are NUL-terminated */
+    size_t header_count, trailer_count;
     const char *message;
     mesh_call_id id;
     uint64_t tag;
@@ -89,6 +89,7 @@ bool mesh__result_append_body(struct mesh_result *, struct view bytes);
 
 /* Copies the fields. False when memory is out. */
 bool mesh__result_set_headers(struct mesh_result *, const mesh_header *headers, size_t count);
+bool mesh__result_set_trailers(struct mesh_result *, const mesh_header *trailers, size_t count);
 
 /* Forgets the response, for a call that ended with an error. */
 void mesh__result_drop_response(struct mesh_result *);
