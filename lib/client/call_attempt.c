@@ -6,6 +6,7 @@
 #include "client/complete.h"
 #include "client/request.h"
 #include "client/shard.h"
+#include "client/stream.h"
 
 #include <string.h>
 
@@ -184,8 +185,8 @@ static bool on_head(struct exchange *exchange, const struct http1_head *head)
 {
     struct call *call = call_of(exchange);
     uint64_t expected = head->content_length > 0 && !exchange->to_head ? (uint64_t)head->content_length : 0;
-    if (expected > call->service->policy->max_body)
-        expected = 0; /* the reader refuses it anyway */
+    if (expected > call->service->policy->max_body || call->stream)
+        expected = 0; /* the reader refuses it anyway; or it does not stay here */
     call->result->http_status = head->status;
     if (!mesh__result_set_headers(call->result, head->headers, head->header_count) ||
         !mesh__result_start_body(call->result, (size_t)(expected > 65536 ? 65536 : expected)))
@@ -199,7 +200,13 @@ static bool on_head(struct exchange *exchange, const struct http1_head *head)
 
 static bool on_body(struct exchange *exchange, struct view bytes)
 {
-    return mesh__result_append_body(call_of(exchange)->result, bytes);
+    struct call *call = call_of(exchange);
+    return call->stream ? mesh__stream_receive(call, bytes) : mesh__result_append_body(call->result, bytes);
+}
+
+static bool on_trailers(struct exchange *exchange, const mesh_header *headers, size_t count)
+{
+    return mesh__result_set_trailers(call_of(exchange)->result, headers, count);
 }
 
 static void on_end(struct exchange *exchange)
@@ -210,9 +217,8 @@ static void on_end(struct exchange *exchange)
                                                    .random = (uint32_t)mesh__rng_next(&call->shard->rng) });
 }
 
-static void on_failed(struct exchange *exchange, const struct failure *failure)
+static void feed_failure(struct call *call, const struct failure *failure)
 {
-    struct call *call = call_of(exchange);
     struct attempt_record *record = &call->result->attempts[call->trying];
     record->reason = failure->reason ? mesh__result_copy(call->result, mesh__view_of(failure->reason)) : NULL;
     record->error_number = failure->error_number;
@@ -224,9 +230,24 @@ static void on_failed(struct exchange *exchange, const struct failure *failure)
                                                    .random = (uint32_t)mesh__rng_next(&call->shard->rng) });
 }
 
-static const struct exchange_events exchange_events = {
-    .ready = on_ready, .sent = on_sent, .head = on_head, .body = on_body, .end = on_end, .failed = on_failed
-};
+static void on_failed(struct exchange *exchange, const struct failure *failure)
+{
+    feed_failure(call_of(exchange), failure);
+}
+
+void mesh__attempt_fail(struct call *call, mesh_status status, const char *reason)
+{
+    mesh__exchange_cancel(&call->exchange);
+    feed_failure(call, &(struct failure){ .status = status, .reason = reason });
+}
+
+static const struct exchange_events exchange_events = { .ready = on_ready,
+                                                        .sent = on_sent,
+                                                        .head = on_head,
+                                                        .body = on_body,
+                                                        .trailers = on_trailers,
+                                                        .end = on_end,
+                                                        .failed = on_failed };
 
 void mesh__attempt_start(struct call *call, uint8_t attempt)
 {
@@ -239,9 +260,11 @@ void mesh__attempt_start(struct call *call, uint8_t attempt)
     call->exchange = (struct exchange){
         .events = &exchange_events,
         .to_head = mesh__view_equal(call->method, VIEW_LITERAL("HEAD")),
-        .limits = { policy->max_header, policy->max_headers, policy->max_body },
+        .limits = { policy->max_header, policy->max_headers, call->stream ? UINT64_MAX : policy->max_body },
     };
     mesh__request_prepare(call, record->span_id, call->machine.attempts[attempt].cut_at);
+    if (call->stream)
+        mesh__stream_attempt(call);
     mesh__pool_acquire(call->attempts[attempt].at->pool, &call->exchange);
 }
 
