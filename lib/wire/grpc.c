@@ -8,7 +8,7 @@
 
 static const char *const names[] = {
 #define NAME(name, number) [number] = #name,
-    GRPC_STATUS_MAP(NAME)
+    MESH_GRPC_STATUS_MAP(NAME)
 #undef NAME
 };
 #define NAMES ((int32_t)(sizeof names / sizeof *names))
