@@ -345,6 +345,7 @@ static void cut_attempt(struct step *step)
 {
     struct machine_attempt *attempt = last_attempt(step->machine);
     attempt->report.unsent = attempt->phase == ATTEMPT_WAITING;
+    note_grpc(step, &attempt->report); /* whatever the head said: the response is not whole */
     emit_for(step, EFFECT_STOP, last_index(step->machine));
     end_attempt_and_go_on(step, attempt->cut_at < step->config->deadline.at ? MESH_PER_TRY_TIMEOUT : MESH_DEADLINE);
 }
@@ -378,6 +379,7 @@ static void on_cancel(struct step *step)
         return;
     if (machine->state == MACHINE_TRYING || machine->state == MACHINE_COMMITTED) {
         emit_for(step, EFFECT_STOP, last_index(machine));
+        note_grpc(step, &last_attempt(machine)->report);
         end_attempt(step, MESH_CANCELLED);
     }
     if (machine->count > 0)

@@ -183,6 +183,11 @@ struct grpc_step mesh__grpc_decode(struct grpc_decoder *decoder, const char *byt
     return (struct grpc_step){ GRPC_MORE, used, { NULL, 0 } };
 }
 
+struct grpc_step mesh__grpc_fail(struct grpc_decoder *decoder, enum grpc_status status, const char *reason)
+{
+    return fault(decoder, status, reason, 0);
+}
+
 bool mesh__grpc_between(const struct grpc_decoder *decoder)
 {
     return decoder->state == GRPC_AT_HEAD && decoder->head_size == 0;

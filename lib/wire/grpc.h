@@ -80,6 +80,9 @@ void mesh__grpc_decoder_init(struct grpc_decoder *decoder, uint32_t max_message)
 /* The next event in these bytes, of which `used` are done with; called with the rest until it says GRPC_MORE. */
 struct grpc_step mesh__grpc_decode(struct grpc_decoder *decoder, const char *bytes, size_t size);
 
+/* Fails it with words of the caller's, who found something wrong with the messages. */
+struct grpc_step mesh__grpc_fail(struct grpc_decoder *decoder, enum grpc_status status, const char *reason);
+
 /* True between messages: a body may end here. */
 bool mesh__grpc_between(const struct grpc_decoder *decoder);
 
