@@ -262,6 +262,18 @@ static void on_sent(struct step *step)
         attempt->report.sent = step->input->sent;
 }
 
+static mesh_nanos clamp(mesh_nanos pause)
+{
+    return mesh__nanos_min(mesh__nanos_max(pause, -1), RETRY_AFTER_MAX);
+}
+
+static void note_grpc(const struct step *step, struct report *report)
+{
+    report->grpc_status = step->input->grpc_status;
+    report->pushed_back = step->input->pushed_back;
+    report->pushback = clamp(step->input->pushback);
+}
+
 /* There will be no other attempt, so this one has all the time that is left; its head is handed on once it is there. */
 static void commit(struct step *step)
 {
@@ -291,7 +303,8 @@ static void on_head(struct step *step)
         return;
     attempt->phase = ATTEMPT_OPEN;
     attempt->report.http_status = step->input->http_status;
-    attempt->report.retry_after = mesh__nanos_min(mesh__nanos_max(step->input->retry_after, -1), RETRY_AFTER_MAX);
+    attempt->report.retry_after = clamp(step->input->retry_after);
+    note_grpc(step, &attempt->report);
     if (!step->config->commit_on_head)
         return;
     struct report whole = attempt->report;
@@ -302,8 +315,11 @@ static void on_head(struct step *step)
 
 static void on_end(struct step *step)
 {
-    if (live_attempt(step) != NULL)
-        end_attempt_and_go_on(step, MESH_OK);
+    struct machine_attempt *attempt = live_attempt(step);
+    if (attempt == NULL)
+        return;
+    note_grpc(step, &attempt->report);
+    end_attempt_and_go_on(step, MESH_OK);
 }
 
 static void on_failed(struct step *step)
@@ -315,7 +331,22 @@ static void on_failed(struct step *step)
     bool silent = attempt->report.http_status == 0;
     attempt->report.unsent = silent && step->input->unsent;
     attempt->report.stale = silent && step->input->stale;
+    note_grpc(step, &attempt->report);
     end_attempt_and_go_on(step, step->input->status != MESH_OK ? step->input->status : MESH_EINTERNAL);
+}
+
+/* A peer that pushes back names the pause, and backing off begins anew behind it. */
+static mesh_nanos next_pause(struct step *step)
+{
+    struct machine *machine = step->machine;
+    const struct report *report = &last_attempt(machine)->report;
+    if (report->pushed_back) {
+        machine->retries = 0;
+        return report->pushback;
+    }
+    machine->retries++;
+    mesh_nanos pause = mesh__retry_backoff(step->config->retry, machine->retries, step->input->random);
+    return step->input->others ? pause : mesh__nanos_max(pause, report->retry_after);
 }
 
 static void on_retry_admitted(struct step *step)
@@ -328,10 +359,7 @@ static void on_retry_admitted(struct step *step)
         return;
     }
     machine->holds_retry = true;
-    machine->retries++;
-    mesh_nanos pause = mesh__retry_backoff(step->config->retry, machine->retries, step->input->random);
-    if (!step->input->others)
-        pause = mesh__nanos_max(pause, last_attempt(machine)->report.retry_after);
+    mesh_nanos pause = next_pause(step);
     if (!fits(step, pause)) {
         finish_with_last(step, MESH_STOP_DEADLINE);
         return;
@@ -349,6 +377,7 @@ static void cut_attempt(struct step *step)
 {
     struct machine_attempt *attempt = last_attempt(step->machine);
     attempt->report.unsent = attempt->phase == ATTEMPT_WAITING;
+    note_grpc(step, &attempt->report); /* whatever the head said: the response is not whole */
     emit_for(step, EFFECT_STOP, last_index(step->machine));
     end_attempt_and_go_on(step, attempt->cut_at < step->config->deadline.at ? MESH_PER_TRY_TIMEOUT : MESH_DEADLINE);
 }
@@ -382,6 +411,7 @@ static void on_cancel(struct step *step)
         return;
     if (machine->state == MACHINE_TRYING || machine->state == MACHINE_COMMITTED) {
         emit_for(step, EFFECT_STOP, last_index(machine));
+        note_grpc(step, &last_attempt(machine)->report);
         end_attempt(step, MESH_CANCELLED);
     }
     if (machine->count > 0)

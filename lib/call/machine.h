@@ -42,10 +42,10 @@ enum machine_event {
     EVENT_PICKED,   /* status: MESH_OK with ticket and probe, or MESH_NO_ENDPOINT and the like */
     EVENT_READY,    /* the attempt has a connection */
     EVENT_SENT,     /* sent: how much of the request has been given to it so far */
-    EVENT_HEAD,     /* http_status, retry_after: the response's head is complete */
+    EVENT_HEAD, /* http_status, retry_after, and what END names if the head has it: the response's head is complete */
     EVENT_BODY,
-    EVENT_END,            /* the response is complete */
-    EVENT_FAILED,         /* status, unsent, stale */
+    EVENT_END,            /* grpc_status, pushed_back, pushback: the response is complete */
+    EVENT_FAILED,         /* status, grpc_status, unsent, stale */
     EVENT_RETRY_ADMITTED, /* status: MESH_OK or MESH_OVERLOADED; others: another endpoint is in use */
     EVENT_TIMER,          /* the armed time has come */
     EVENT_CANCEL,
@@ -62,6 +62,9 @@ struct machine_input {
     bool unsent, stale, probe, others;
     uint16_t ticket;
     mesh_nanos retry_after; /* -1: none */
+    int32_t grpc_status;    /* as in struct report, like the next two */
+    bool pushed_back;
+    mesh_nanos pushback;
     uint32_t random;
 };
 

@@ -2,6 +2,7 @@
 /* api_result.c - the exported functions that read results and handle tokens. */
 #include "client/result.h"
 #include "client/token.h"
+#include "wire/grpc.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -24,15 +25,28 @@ const char *mesh_pick_name(int32_t pick)
 
 const char *mesh_retry_name(int32_t retry)
 {
-    static const char *const names[] = { "none",  "unsent", "connect-failure", "refused", "reset-before-request",
-                                         "reset", "5xx",    "gateway-error",   "status",  "per-try-timeout" };
+    static const char *const names[] = { "none",
+                                         "unsent",
+                                         "connect-failure",
+                                         "refused",
+                                         "reset-before-request",
+                                         "reset",
+                                         "5xx",
+                                         "gateway-error",
+                                         "status",
+                                         "per-try-timeout",
+                                         "cancelled",
+                                         "deadline-exceeded",
+                                         "internal",
+                                         "resource-exhausted",
+                                         "unavailable" };
     return name_of(names, COUNT_OF(names), retry);
 }
 
 const char *mesh_stop_name(int32_t stop)
 {
-    static const char *const names[] = { "none",   "not-retryable", "not-idempotent", "attempts",
-                                         "budget", "deadline",      "asked",          "replay" };
+    static const char *const names[] = { "none",     "not-retryable", "not-idempotent", "attempts", "budget",
+                                         "deadline", "asked",         "replay",         "push-back" };
     return name_of(names, COUNT_OF(names), stop);
 }
 
@@ -109,6 +123,21 @@ const char *mesh_result_trailer_value(const mesh_result *result, const char *nam
     return result ? value_of(result->trailers, result->trailer_count, name) : NULL;
 }
 
+int32_t mesh_result_grpc_status(const mesh_result *result)
+{
+    return result ? result->grpc_status : -1;
+}
+
+const char *mesh_result_grpc_message(const mesh_result *result)
+{
+    return result ? result->grpc_message : "";
+}
+
+const char *mesh_grpc_status_name(int32_t status)
+{
+    return mesh__grpc_status_name(status);
+}
+
 const char *mesh_result_message(const mesh_result *result)
 {
     return result ? result->message : "EINVAL: no result";
@@ -174,6 +203,7 @@ mesh_status mesh_result_attempt(const mesh_result *result, size_t index, mesh_at
         .alpn = security->alpn,
         .tls_resumed = security->resumed,
         .http_version = from->http_version,
+        .grpc_status = from->grpc_status,
     };
     memcpy(out, &full, out->size < sizeof(full) ? out->size : sizeof(full));
     return MESH_OK;

@@ -31,7 +31,7 @@ static mesh_status begin(struct shard *shard, const char *service, const mesh_re
     mesh_request full = *request;
     bool whole = mesh__stream_is_whole(&full);
     full.flags = (full.flags & ~STREAM_FLAGS) | (whole ? (uint32_t)MESH_COPY_BODY : 0);
-    if (full.body == NULL && full.body_size > 0)
+    if ((full.body == NULL && full.body_size > 0) || ((full.flags & MESH_GRPC) && full.body_size > UINT32_MAX))
         return MESH_EINVAL;
     if (!whole) { /* the stream has it */
         full.body = NULL;

@@ -4,6 +4,7 @@
 
 #include "client/driver.h"
 #include "client/futex.h"
+#include "client/grpc.h"
 #include "client/request.h"
 #include "client/shard.h"
 #include "client/stream.h"
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define MESSAGE_MAX 2000
+#define PEER_WORDS_MAX 400 /* of a grpc-message in a message: all of it is in the result */
 
 static void describe_attempt(struct buf *text, const struct attempt_record *attempt)
 {
@@ -21,6 +23,8 @@ static void describe_attempt(struct buf *text, const struct attempt_record *atte
         mesh__buf_printf(text, "answered %d", (int)attempt->http_status);
     else
         mesh__buf_printf(text, "%s", mesh_status_name(attempt->status));
+    if (attempt->status == MESH_OK && attempt->grpc_status >= 0)
+        mesh__buf_printf(text, " %s", mesh__grpc_status_name(attempt->grpc_status));
     if (attempt->reason)
         mesh__buf_printf(text, " (%s)", attempt->reason);
     else if (attempt->error_number) {
@@ -41,14 +45,29 @@ static void describe_unknown_service(struct call *call, struct buf *text)
         mesh__buf_printf(text, ", did you mean \"%s\"?", nearest);
 }
 
+/* What it ended with: "CONNECT_REFUSED: the endpoint refused the connection", and before that, or alone where a
+ * response said so, "grpc-status 14 UNAVAILABLE: no backend". */
+static void describe_end(const struct mesh_result *result, struct buf *text)
+{
+    if (result->grpc_status >= 0)
+        mesh__buf_printf(text, "grpc-status %d %s: ", (int)result->grpc_status,
+                         mesh__grpc_status_name(result->grpc_status));
+    if (result->status == MESH_OK)
+        mesh__buf_printf(text, "%.*s", PEER_WORDS_MAX, result->grpc_message);
+    else
+        mesh__buf_printf(text, "%s: %s", mesh_status_name(result->status), mesh_status_text(result->status));
+}
+
 /* "payment: CONNECT_REFUSED: the endpoint refused the connection; tried A .., then B ..; not retried: budget". */
 static void describe(struct call *call)
 {
     struct mesh_result *result = call->result;
-    struct buf text;
-    mesh__buf_init(&text, &call->shard->client->mem, MESSAGE_MAX);
-    mesh__buf_printf(&text, "%s: %s: %s", call->service_name, mesh_status_name(result->status),
-                     mesh_status_text(result->status));
+    char space[MESSAGE_MAX + 1];
+    struct buf text = {
+        .mem = &call->shard->client->mem, .data = space, .capacity = sizeof(space), .cap = MESSAGE_MAX
+    };
+    mesh__buf_printf(&text, "%s: ", call->service_name);
+    describe_end(result, &text);
     if (call->service == NULL)
         describe_unknown_service(call, &text);
     else if (result->attempt_count == 0 && call->service->detail)
@@ -62,9 +81,8 @@ static void describe(struct call *call)
     int32_t stop = result->attempt_count ? result->attempts[result->attempt_count - 1].stop : MESH_STOP_NONE;
     if (stop != MESH_STOP_NONE)
         mesh__buf_printf(&text, "; no further attempt: %s", mesh_stop_name(stop));
-    const char *copy = text.no_memory ? NULL : mesh__result_copy(result, mesh__view(text.data, text.size));
+    const char *copy = mesh__result_copy(result, mesh__view(text.data, text.size));
     result->message = copy ? copy : mesh_status_text(result->status);
-    mesh__buf_fini(&text);
 }
 
 static void count(struct call *call)
@@ -211,13 +229,18 @@ void mesh__complete_call(struct call *call)
         take_reasons(call);
         count(call);
     }
-    if (result->status == MESH_OK) {
-        result->message = "a response arrived";
-    } else {
+    if (result->status != MESH_OK) {
         if (call->stream == NULL || !call->stream->answered)
             mesh__result_drop_response(result); /* else its head has been handed on */
-        describe(call);
+        if (mesh__grpc_is(call))
+            mesh__grpc_conclude(call);
     }
+    if (result->status != MESH_OK || result->grpc_status > MESH_GRPC_OK)
+        describe(call);
+    else
+        result->message = "a response arrived";
+    if (result->status != MESH_OK && mesh__grpc_is(call))
+        result->grpc_message = result->message;
     if (call->service)
         send_call_span(call);
     struct mesh_client *client = call->shard->client;

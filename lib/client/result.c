@@ -90,6 +90,8 @@ struct mesh_result *mesh__result_take(struct store *store)
     result->chunks = NULL;
     result->used = 0;
     result->status = MESH_EINTERNAL;
+    result->grpc_status = -1;
+    result->grpc_message = "";
     result->message = "";
     result->tag = 0;
     result->user = NULL;
@@ -127,7 +129,7 @@ void mesh__result_release(struct mesh_result *result)
 }
 
 #define STATIC_RESULT(name, number, category, retryable, flag, sentence)                                               \
-    { .status = MESH_##name, .body = "", .message = #name ": " sentence },
+    { .status = MESH_##name, .grpc_status = -1, .grpc_message = "", .body = "", .message = #name ": " sentence },
 static struct mesh_result static_results[] = { MESH_STATUS_MAP(STATIC_RESULT) };
 #undef STATIC_RESULT
 

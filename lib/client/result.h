@@ -33,6 +33,7 @@ struct attempt_record {
     int32_t http_status, pick, retry, stop, reused, error_number;
     uint8_t span_id[8];
     int32_t http_version;
+    int32_t grpc_status; /* -1: no gRPC call */
     mesh_nanos start, connect, tls, send, wait, receive, backoff;
     const char *reason;                      /* words that say more than the status, or NULL */
     const struct attempt_security *security; /* in the block; NULL: plain text, or unknown */
@@ -48,6 +49,8 @@ struct mesh_result {
     size_t used; /* of the block, behind this struct */
     mesh_status status;
     int32_t http_status;
+    int32_t grpc_status; /* -1: no gRPC call */
+    const char *grpc_message;
     const char *body; /* a NUL follows */
     size_t body_size, body_capacity;
     mesh_header *headers, *trailers; /* values are NUL-terminated */

@@ -14,9 +14,18 @@
 
 bool mesh__stream_is_whole(const mesh_request *request)
 {
-    const char *method = request->method;
-    return (request->flags & MESH_STREAM_WHOLE) || method == NULL || strcmp(method, "GET") == 0 ||
-           strcmp(method, "HEAD") == 0;
+    const char *method = request->method ? request->method : request->flags & MESH_GRPC ? "POST" : "GET";
+    return (request->flags & MESH_STREAM_WHOLE) || strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
+/* What the request begins with: of a gRPC call one message. */
+static bool take_body(struct mesh_stream *stream, const mesh_request *request)
+{
+    char head[GRPC_FRAME_HEAD];
+    mesh__grpc_frame_head((uint32_t)request->body_size, head); /* more was refused */
+    if ((request->flags & MESH_GRPC) && request->body && !mesh__pipe_append(&stream->out, head, sizeof(head)))
+        return false;
+    return mesh__pipe_append(&stream->out, request->body, request->body_size);
 }
 
 struct mesh_stream *mesh__stream_new(struct call *call, const mesh_request *request, void *user)
@@ -43,7 +52,7 @@ struct mesh_stream *mesh__stream_new(struct call *call, const mesh_request *requ
     stream->endless = request->timeout_ns < 0;
     stream->may_wait = !mesh__client_external(client);
     stream->replay = stream->limit = STREAM_WAITING_MAX;
-    if (!stream->whole && !mesh__pipe_append(&stream->out, request->body, request->body_size)) {
+    if (!stream->whole && !take_body(stream, request)) {
         mesh__stream_unref(stream);
         mesh__stream_unref(stream);
         return NULL;
@@ -178,6 +187,7 @@ void mesh__stream_attempt(struct call *call)
     mesh__pipe_release(&stream->in, stream->in.end);
     pthread_mutex_unlock(&stream->lock);
     call->exchange.credit = true;
+    call->exchange.limits.max_body = UINT64_MAX;
     if (!stream->whole)
         call->exchange.body = (struct body_source){ .next = next_piece, .next_user = call, .size = -1 };
 }
@@ -239,7 +249,7 @@ void mesh__stream_serve(struct call *call)
     if (!live)
         return; /* an attempt that begins asks for everything from the start */
     if (fault != MESH_OK) {
-        mesh__attempt_fail(call, fault, stream->fault_reason);
+        mesh__attempt_give_up(call, fault, stream->fault_grpc, stream->fault_reason);
         return;
     }
     if (consumed > 0)

@@ -57,6 +57,7 @@ struct mesh_stream {
     uint32_t wanted;   /* enum stream_want, or-ed */
     bool posted;       /* the driver has been told and has not looked */
     mesh_status fault; /* what the reader found wrong with the response; MESH_OK: nothing */
+    enum grpc_status fault_grpc;
     const char *fault_reason;
 
     /* The request. */

@@ -142,6 +142,7 @@ static void begin_decoding(struct mesh_stream *stream)
 static mesh_status find_fault(struct mesh_stream *stream, struct wish *wish, mesh_status status, const char *reason)
 {
     stream->broken = stream->fault = status;
+    stream->fault_grpc = stream->decoder.status == GRPC_OK ? mesh__grpc_from_mesh(status) : stream->decoder.status;
     stream->fault_reason = reason;
     wish->tell = true;
     return status;

@@ -33,7 +33,7 @@ static void new_call(struct trial *t)
     struct rng rng = t->rng;
     *t = (struct trial){ .rng = rng, .timer = NANOS_NEVER, .next_answer = -1 };
     t->retry = (struct retry_config){ .attempts = 1 + below(t, RETRY_ATTEMPTS_MAX),
-                                      .on = below(t, 128),
+                                      .on = below(t, 4096),
                                       .non_idempotent = below(t, 4) == 0,
                                       .per_try_timeout = (mesh_nanos)below(t, 3) * 100 * NANOS_MS,
                                       .backoff_base = (mesh_nanos)below(t, 30) * NANOS_MS,
@@ -152,6 +152,9 @@ static struct machine_input any_input(struct trial *t)
         .others = below(t, 2) == 0,
         .ticket = (uint16_t)below(t, 1024),
         .retry_after = (mesh_nanos)below(t, 4) * 100 * NANOS_MS - 1,
+        .grpc_status = (int32_t)below(t, 18),
+        .pushed_back = below(t, 4) == 0,
+        .pushback = (mesh_nanos)below(t, 4) * 100 * NANOS_MS - 1,
         .random = below(t, UINT32_MAX),
     };
     if (below(t, 20) == 0)

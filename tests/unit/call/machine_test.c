@@ -311,6 +311,75 @@ START_TEST(retry_after_is_clamped)
 }
 END_TEST
 
+/* A gRPC response of UNAVAILABLE at `ms` with this push-back in ms. */
+static const char *push_back(struct script *s, int64_t ms, uint8_t attempt, int64_t pushback)
+{
+    FEED(s, ms, HEAD, .attempt = attempt, .http_status = 200, .retry_after = -1);
+    return FEED(s, ms, END, .attempt = attempt, .grpc_status = MESH_GRPC_UNAVAILABLE, .pushed_back = true,
+                .pushback = pushback < 0 ? -1 : pushback * NANOS_MS);
+}
+
+START_TEST(grpc_pushback_names_the_pause_and_backing_off_begins_anew)
+{
+    struct script s;
+    script_init(&s);
+    s.retry.on |= RETRY_ON_UNAVAILABLE;
+    s.retry.attempts = 5;
+    script_try(&s, 0);
+    ck_assert_str_eq(push_back(&s, 10, 0, 70), "ASKING: REPORT0 ARM@1000 ASK_RETRY");
+    ck_assert_str_eq(FEED(&s, 10, RETRY_ADMITTED, .random = 0, .others = true), "BACKOFF: ARM@80");
+    ck_assert_int_eq(s.machine.attempts[0].retry, MESH_RETRY_UNAVAILABLE);
+    FEED(&s, 80, TIMER, .status = 0);
+    FEED(&s, 80, PICKED, .status = 0);
+    push_back(&s, 90, 1, 0);
+    ck_assert_str_eq(FEED(&s, 90, RETRY_ADMITTED, .random = UINT32_MAX, .others = true), "PICKING: PICK2");
+    FEED(&s, 90, PICKED, .status = 0);
+    FEED(&s, 100, HEAD, .attempt = 2, .http_status = 200, .retry_after = -1);
+    FEED(&s, 100, END, .attempt = 2, .grpc_status = MESH_GRPC_UNAVAILABLE);
+    ck_assert_str_eq(FEED(&s, 100, RETRY_ADMITTED, .random = UINT32_MAX, .others = true), "BACKOFF: ARM@125");
+}
+END_TEST
+
+START_TEST(grpc_pushback_may_forbid_a_retry_or_not_fit)
+{
+    struct script s;
+    script_init(&s);
+    s.retry.on |= RETRY_ON_UNAVAILABLE;
+    script_try(&s, 0);
+    ck_assert_str_eq(push_back(&s, 10, 0, -1), "DONE: REPORT0 RELEASE DONE0:0");
+    ck_assert_int_eq(s.machine.attempts[0].stop, MESH_STOP_PUSHBACK);
+    ck_assert_int_eq(s.machine.attempts[0].report.grpc_status, MESH_GRPC_UNAVAILABLE);
+    script_init(&s);
+    s.retry.on |= RETRY_ON_UNAVAILABLE;
+    script_try(&s, 0);
+    push_back(&s, 10, 0, 1000000);
+    ck_assert_int_eq(s.machine.attempts[0].report.pushback, 300 * NANOS_S);
+    ck_assert_str_eq(FEED(&s, 10, RETRY_ADMITTED, .others = true), "DONE: RELEASE DONE0:0");
+    ck_assert_int_eq(s.machine.attempts[0].stop, MESH_STOP_DEADLINE);
+}
+END_TEST
+
+/* A head that is all of a gRPC response may say that a retry is wanted. */
+START_TEST(grpc_status_in_the_head_is_looked_at_before_it_is_handed_on)
+{
+    static const struct {
+        int32_t grpc_status;
+        const char *answer;
+    } rows[] = { { MESH_GRPC_OK, "COMMITTED: ARM@1000 DELIVER0" },
+                 { MESH_GRPC_ABORTED, "COMMITTED: ARM@1000 DELIVER0" },
+                 { MESH_GRPC_UNAVAILABLE, "TRYING:" } };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct script s;
+        script_init(&s);
+        s.retry.on |= RETRY_ON_UNAVAILABLE;
+        s.config.commit_on_head = true;
+        script_try(&s, 0);
+        ck_assert_str_eq(FEED(&s, 10, HEAD, .http_status = 200, .retry_after = -1, .grpc_status = rows[i].grpc_status),
+                         rows[i].answer);
+    }
+}
+END_TEST
+
 START_TEST(last_outcome_is_that_of_the_attempt_that_just_ended)
 {
     struct script s;
@@ -414,6 +483,9 @@ int main(void)
     tcase_add_test(tcase, backoff_doubles_with_full_jitter);
     tcase_add_test(tcase, retry_after_is_honoured_where_there_is_no_other_endpoint);
     tcase_add_test(tcase, retry_after_is_clamped);
+    tcase_add_test(tcase, grpc_pushback_names_the_pause_and_backing_off_begins_anew);
+    tcase_add_test(tcase, grpc_pushback_may_forbid_a_retry_or_not_fit);
+    tcase_add_test(tcase, grpc_status_in_the_head_is_looked_at_before_it_is_handed_on);
     tcase_add_test(tcase, last_outcome_is_that_of_the_attempt_that_just_ended);
     tcase_add_test(tcase, half_a_response_may_be_repeated_when_buffered);
     tcase_add_test(tcase, head_commits);
