@@ -25,6 +25,7 @@ static const struct expected table[] = {
     { "ESTALE", "usage", "-", "the call has already ended", 5, 0 },
     { "ECLOSED", "usage", "-", "the client or server was closed", 6, 0 },
     { "EUNSUPPORTED", "usage", "-", "this build does not have the feature", 7, 0 },
+    { "EAGAIN", "usage", "-", "nothing could be done without waiting", 8, 0 },
     { "CANCELLED", "cancelled", "DC", "the call was cancelled", 20, 0 },
     { "DEADLINE", "deadline", "UT", "the deadline passed", 30, 1 },
     { "PER_TRY_TIMEOUT", "deadline", "UT", "the attempt took longer than per_try_timeout", 31, 1 },
