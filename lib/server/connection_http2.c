@@ -7,7 +7,6 @@
 
 #include <errno.h>
 
-#define STREAMS_MAX 100
 #define FAREWELL (1 * NANOS_S)         /* for the peer to acknowledge that no more streams are taken */
 #define TURN_BYTES ((size_t)256 << 10) /* that one connection sends in a turn */
 #define AHEAD_BYTES ((size_t)64 << 10) /* that wait for room in the socket while requests are still read */
@@ -204,7 +203,7 @@ void mesh__http2_side_begin(struct connection *connection, const char *bytes, si
     mesh_server *server = connection->server;
     const struct server_config *settings = server->settings;
     struct connection_http2 *side = &connection->http2;
-    struct http2_config config = { .role = HTTP2_SERVER, .max_streams = STREAMS_MAX };
+    struct http2_config config = { .role = HTTP2_SERVER, .max_streams = settings->max_streams };
     config.limits = (struct http1_limits){ settings->max_header, settings->max_headers, settings->max_body };
     side->conn = mesh__http2_new(&server->own.pool, &config, &mesh__http2_side_events, connection);
     if (side->conn == NULL) {
