@@ -224,7 +224,9 @@ static void on_failed(struct exchange *exchange, const struct failure *failure)
                                                    .random = (uint32_t)mesh__rng_next(&call->shard->rng) });
 }
 
-static const struct exchange_events exchange_events = { on_ready, on_sent, on_head, on_body, on_end, on_failed };
+static const struct exchange_events exchange_events = {
+    .ready = on_ready, .sent = on_sent, .head = on_head, .body = on_body, .end = on_end, .failed = on_failed
+};
 
 void mesh__attempt_start(struct call *call, uint8_t attempt)
 {

@@ -249,6 +249,6 @@ void mesh__request_prepare(struct call *call, const uint8_t span_id[8], mesh_nan
     exchange->authority = call->authority.data ? call->authority : mesh__view_of(policy->authority);
     exchange->groups = call->groups;
     exchange->group_count = CALL_GROUPS;
-    exchange->body = call->body;
+    exchange->body.bytes = call->body;
     exchange->head = &call->head;
 }

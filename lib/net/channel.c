@@ -47,9 +47,14 @@ void mesh__channel_close(struct channel *channel)
 
 /* ---- steps ---- */
 
+static bool is_reading(const struct channel *channel)
+{
+    return channel->broken || channel->codec->is_reading == NULL || channel->codec->is_reading(channel);
+}
+
 static void arm(struct channel *channel)
 {
-    uint32_t interest = LOOP_READ;
+    uint32_t interest = is_reading(channel) ? LOOP_READ : 0;
     if (channel->codec->is_writing(channel))
         interest |= LOOP_WRITE;
     mesh__stream_arm(channel->stream, interest);
@@ -87,7 +92,7 @@ static void read_on(struct channel *channel, char *space, size_t size)
 {
     struct stream *stream = channel->stream;
     bool more = true;
-    for (int i = 0; more && i < READS_PER_STEP; i++) {
+    for (int i = 0; more && is_reading(channel) && i < READS_PER_STEP; i++) {
         ssize_t got = stream->ops->read(stream, space, size);
         if (got == -EAGAIN && (channel->write_error == 0 || channel->state == CHANNEL_IDLE))
             return;
@@ -100,7 +105,7 @@ static void read_on(struct channel *channel, char *space, size_t size)
         if (more && (size_t)got < size && !stream->ops->has_buffered_input(stream))
             return;
     }
-    if (channel->state != CHANNEL_CLOSED && stream->ops->has_buffered_input(stream))
+    if (channel->state != CHANNEL_CLOSED && is_reading(channel) && stream->ops->has_buffered_input(stream))
         mesh__loop_post(loop_of(channel), &channel->again);
 }
 
@@ -233,12 +238,14 @@ static void on_ready(void *user, uint32_t events)
 {
     struct channel *channel = user;
     channel->ended |= (events & LOOP_END) != 0;
+    channel->broken |=
+        channel->state != CHANNEL_DIALING && !is_reading(channel) && !channel->codec->is_writing(channel);
     step(channel, events);
 }
 
 static void on_again(struct loop_task *task)
 {
-    step(CONTAINER_OF(task, struct channel, again), LOOP_READ);
+    step(CONTAINER_OF(task, struct channel, again), LOOP_READ | LOOP_WRITE);
 }
 
 /* The dial took too long, or the channel was idle for long enough; while exchanges are on it, it is the codec's. */
@@ -323,6 +330,9 @@ void mesh__channel_begin(struct channel *channel, struct exchange *exchange)
     exchange->channel = channel;
     exchange->reused = channel->exchanges > 1;
     exchange->sent = 0;
+    exchange->out = (struct http1_sending){ 0 };
+    exchange->unread = 0;
+    exchange->stalled = false;
     exchange->first_at = 0;
     exchange->ready_at = loop_of(channel)->now;
     channel->codec->begin(channel, exchange);
@@ -335,6 +345,20 @@ void mesh__channel_cancel(struct channel *channel, struct exchange *exchange)
 {
     bool was_stepping = mesh__channel_enter(channel);
     channel->codec->cancel(channel, exchange);
+    mesh__channel_leave(channel, was_stepping);
+}
+
+void mesh__channel_resume(struct channel *channel, struct exchange *exchange)
+{
+    bool was_stepping = mesh__channel_enter(channel);
+    channel->codec->resume(channel, exchange);
+    mesh__channel_leave(channel, was_stepping);
+}
+
+void mesh__channel_consume(struct channel *channel, struct exchange *exchange, size_t size)
+{
+    bool was_stepping = mesh__channel_enter(channel);
+    channel->codec->consume(channel, exchange, size);
     mesh__channel_leave(channel, was_stepping);
 }
 

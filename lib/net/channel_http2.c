@@ -82,7 +82,7 @@ static bool on_head(void *user, struct http2_stream *stream, const struct http1_
     return exchange->events->head(exchange, head) || exchange_of(self, stream) == NULL;
 }
 
-/* Whoever collects a body has room for it, and what is taken is at once done with. */
+/* Without credit, whoever collects a body has room for it, and what is taken is at once done with. */
 static bool on_body(void *user, struct http2_stream *stream, struct view bytes)
 {
     struct channel_http2 *self = user;
@@ -92,17 +92,18 @@ static bool on_body(void *user, struct http2_stream *stream, struct view bytes)
     bool ok = exchange->events->body(exchange, bytes);
     if (exchange_of(self, stream) == NULL)
         return true;
-    mesh__http2_consume(stream, bytes.size);
+    if (!exchange->credit)
+        mesh__http2_consume(stream, bytes.size);
     return ok;
 }
 
 static bool on_trailers(void *user, struct http2_stream *stream, const mesh_header *headers, size_t count)
 {
-    (void)user;
-    (void)stream;
-    (void)headers;
-    (void)count;
-    return true;
+    struct channel_http2 *self = user;
+    struct exchange *exchange = exchange_of(self, stream);
+    if (exchange == NULL || exchange->events->trailers == NULL)
+        return true;
+    return exchange->events->trailers(exchange, headers, count) || exchange_of(self, stream) == NULL;
 }
 
 static bool on_end(void *user, struct http2_stream *stream)
@@ -384,7 +385,7 @@ static void begin(struct channel *channel, struct exchange *exchange)
                                            .authority = exchange->authority,
                                            .groups = exchange->groups,
                                            .group_count = exchange->group_count,
-                                           .body.bytes = exchange->body,
+                                           .body = exchange->body,
                                            .limits = exchange->limits };
     if (channel->active++ == 0)
         wake(self);
@@ -410,6 +411,19 @@ static void cancel(struct channel *channel, struct exchange *exchange)
     mesh__http2_reset(stream, HTTP2_CANCEL);
     write_soon(self);
     mesh__pool_settle(channel);
+}
+
+static void resume(struct channel *channel, struct exchange *exchange)
+{
+    mesh__http2_resume(exchange->stream);
+    write_soon(channel->http2);
+}
+
+static void consume(struct channel *channel, struct exchange *exchange, size_t size)
+{
+    mesh__http2_consume(exchange->stream, size);
+    if (mesh__http2_wants_write(channel->http2->conn))
+        write_soon(channel->http2);
 }
 
 static bool is_writing(const struct channel *channel)
@@ -529,6 +543,8 @@ const struct channel_codec mesh__codec_http2 = {
     .open = open_codec,
     .begin = begin,
     .cancel = cancel,
+    .resume = resume,
+    .consume = consume,
     .write = write_on,
     .is_writing = is_writing,
     .read = read_bytes,

@@ -294,6 +294,18 @@ void mesh__exchange_cancel(struct exchange *exchange)
     }
 }
 
+void mesh__exchange_resume(struct exchange *exchange)
+{
+    if (exchange->channel)
+        mesh__channel_resume(exchange->channel, exchange);
+}
+
+void mesh__exchange_consume(struct exchange *exchange, size_t size)
+{
+    if (exchange->channel && exchange->credit)
+        mesh__channel_consume(exchange->channel, exchange, size);
+}
+
 /* A place became free in this shard: starved exchanges come first. */
 static void place_freed(struct pool_group *group)
 {

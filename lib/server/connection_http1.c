@@ -153,7 +153,7 @@ static bool on_end(void *user, bool keep_alive)
 
 struct http1_reader *mesh__http1_side_reader(struct connection *connection)
 {
-    static const struct http1_events events = { on_head, on_body, on_end };
+    static const struct http1_events events = { .head = on_head, .body = on_body, .end = on_end };
     return mesh__http1_reader_new(&connection->server->mem, HTTP1_REQUESTS, &events, connection);
 }
 

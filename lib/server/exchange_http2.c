@@ -54,7 +54,7 @@ static void mark_moved(struct connection *connection, mesh_exchange *exchange)
     enter(connection, exchange, EXCHANGE_GOING);
 }
 
-static enum http2_next next_bytes(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
+static enum body_next next_bytes(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
 {
     mesh_exchange *exchange = user;
     size_t left = exchange->reply.size - exchange->body_sent;
@@ -62,7 +62,7 @@ static enum http2_next next_bytes(void *user, size_t most, struct view *bytes, s
     *bytes = mesh__view(exchange->reply.data + exchange->body_sent, left < most ? left : most);
     exchange->body_sent += bytes->size;
     mark_moved(exchange->connection, exchange);
-    return exchange->body_sent == exchange->reply.size ? HTTP2_LAST : HTTP2_MORE;
+    return exchange->body_sent == exchange->reply.size ? BODY_LAST : BODY_MORE;
 }
 
 static bool respond(mesh_exchange *exchange)
@@ -72,7 +72,7 @@ static bool respond(mesh_exchange *exchange)
     response.no_body = exchange->is_head;
     response.no_size = exchange->trailers_only;
     if (exchange->reply.size > 0)
-        response.body = (struct http2_body){ .next = next_bytes, .next_user = exchange };
+        response.body = (struct body_source){ .next = next_bytes, .next_user = exchange };
     else
         response.body.bytes = mesh__view("", exchange->body_size); /* of HEAD: its size is said */
     response.body.size = (int64_t)exchange->body_size;

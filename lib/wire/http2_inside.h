@@ -48,8 +48,8 @@ struct http2_stream {
     size_t window;     /* how far the grant goes beyond what was consumed */
     uint64_t since;    /* consumed since the window grew */
 
-    struct http2_body body; /* what is left to send; bytes shrink */
-    struct view out;        /* the payload of the DATA frame that is being written */
+    struct body_source body; /* what is left to send; bytes shrink */
+    struct view out;         /* the payload of the DATA frame that is being written */
 };
 
 struct http2_conn {

@@ -87,7 +87,7 @@ static struct view number_text(int64_t value, struct number *number)
     return mesh__view(at, (size_t)(end - at));
 }
 
-static int64_t body_size(const struct http2_body *body)
+static int64_t body_size(const struct body_source *body)
 {
     return body->next != NULL ? body->size : (int64_t)body->bytes.size;
 }
@@ -103,7 +103,7 @@ static bool says_size(struct view method, int64_t size)
 /* Fills `out` for one DATA frame; the number of its bytes, or an nghttp2 error. */
 static ssize_t next_bytes(struct http2_stream *stream, size_t most, uint32_t *flags)
 {
-    struct http2_body *body = &stream->body;
+    struct body_source *body = &stream->body;
     size_t size = body->bytes.size < most ? body->bytes.size : most;
     stream->out = mesh__view(body->bytes.data, size);
     body->bytes = mesh__view(size > 0 ? body->bytes.data + size : NULL, body->bytes.size - size);
@@ -129,18 +129,18 @@ static ssize_t next_from_source(struct http2_stream *stream, size_t most, uint32
     struct http1_field_group trailers = { NULL, 0 };
     stream->out = mesh__view(NULL, 0);
     mesh__http2_enter(stream);
-    enum http2_next next = stream->body.next(stream->body.next_user, most, &stream->out, &trailers);
+    enum body_next next = stream->body.next(stream->body.next_user, most, &stream->out, &trailers);
     if (!mesh__http2_leave(stream))
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (next == HTTP2_LATER)
+    if (next == BODY_LATER || (next == BODY_MORE && stream->out.size == 0))
         return NGHTTP2_ERR_DEFERRED;
-    if (next == HTTP2_BROKEN || stream->out.size > most) {
+    if (next == BODY_BROKEN || stream->out.size > most || !mesh__body_count(&stream->body, next, stream->out.size)) {
         stream->status = MESH_EINTERNAL;
         stream->reason = "the body to send came to no end";
         stream->quiet = true;
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    if (next == HTTP2_LAST) {
+    if (next == BODY_LAST) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (trailers.count > 0) {
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -240,7 +240,7 @@ void mesh__http2_set_senders(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
 }
 
-static void set_body(struct http2_stream *stream, const struct http2_body *body)
+static void set_body(struct http2_stream *stream, const struct body_source *body)
 {
     stream->body = *body;
     if (body->next != NULL)

@@ -16,7 +16,7 @@ struct call {
     size_t header_count;
     const char *body;
     size_t body_size;
-    http2_next_fn *next; /* in place of the body */
+    body_next_fn *next; /* in place of the body */
 
     struct http2_stream *stream; /* NULL once closed */
     int32_t status;              /* of the response's head; 0: none came */

@@ -327,13 +327,13 @@ END_TEST
 
 /* ---- time ---- */
 
-static enum http2_next nothing_yet(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
+static enum body_next nothing_yet(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
 {
     (void)user;
     (void)most;
     (void)trailers;
     *bytes = mesh__view("", 0);
-    return HTTP2_LATER;
+    return BODY_LATER;
 }
 
 /* A request that never ends is answered; what else is on the connection goes on. */

@@ -271,7 +271,7 @@ static bool on_end(void *user, bool keep_alive)
     return true;
 }
 
-static const struct http1_events events = { on_head, on_body, on_end };
+static const struct http1_events events = { .head = on_head, .body = on_body, .end = on_end };
 
 static void expect_next(struct script_reader *reader)
 {

@@ -300,7 +300,7 @@ static void talk_failed(struct exchange *exchange, const struct failure *failure
 }
 
 static const struct exchange_events talk_events = {
-    talk_ready, talk_sent, talk_head, talk_body, talk_end, talk_failed
+    .ready = talk_ready, .sent = talk_sent, .head = talk_head, .body = talk_body, .end = talk_end, .failed = talk_failed
 };
 
 /* Begins an exchange in a pool. */
@@ -313,7 +313,7 @@ static inline void ask(struct talk *talk, int pool, const char *body)
                                         .method = VIEW_LITERAL("GET"),
                                         .path = VIEW_LITERAL("/"),
                                         .authority = VIEW_LITERAL("s"),
-                                        .body = mesh__view_of(body),
+                                        .body.bytes = mesh__view_of(body),
                                         .head = &talk->head,
                                         .limits = { 65536, 100, 65536 } };
     memset(talk->story, 0, sizeof(talk->story));

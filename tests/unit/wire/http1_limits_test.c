@@ -164,7 +164,7 @@ static bool count_end(void *user, bool keep_alive)
     return count_event(user);
 }
 
-static const struct http1_events counting = { count_head, count_body, count_end };
+static const struct http1_events counting = { .head = count_head, .body = count_body, .end = count_end };
 static const struct http1_limits wide = { 61440, 100, 8388608 };
 
 START_TEST(stops_behind_the_message)

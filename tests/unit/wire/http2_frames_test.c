@@ -128,7 +128,7 @@ static char large[200000];
 static void post_large(void)
 {
     memset(large, 'l', sizeof large);
-    const struct http2_body body = { .bytes = mesh__view(large, sizeof large) };
+    const struct body_source body = { .bytes = mesh__view(large, sizeof large) };
     ck_assert_ptr_nonnull(peer_request(&client, "POST", "/", &body));
 }
 
@@ -178,7 +178,7 @@ START_TEST(row74_window_stays_closed)
     frame_setting(&script, 4, 0);
     feed();
     peer_told(&client);
-    const struct http2_body body = body_of("hello");
+    const struct body_source body = body_of("hello");
     struct http2_stream *stream = peer_request(&client, "POST", "/", &body);
     peer_write(&client);
     ck_assert(mesh__http2_stream_sent(stream) && !mesh__http2_stream_finished(stream));
