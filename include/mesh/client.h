@@ -16,6 +16,11 @@ enum mesh_mode {
     MESH_EXTERNAL = 1 /* the program's own loops, by mesh_loop_fd(), _timeout() and _process(); no library thread */
 };
 
+/* Flags of mesh_options; they are or-ed. */
+enum mesh_options_flag {
+    MESH_STREAM_REQUESTS = 1 /* of a server: handlers are called when a request's head has come, and read its body */
+};
+
 /* How much a log callback is told; each level includes those above. */
 enum mesh_log_level { MESH_LOG_ERROR = 0, MESH_LOG_WARN = 1, MESH_LOG_INFO = 2, MESH_LOG_DEBUG = 3 };
 
@@ -103,7 +108,7 @@ typedef struct mesh_options {
     uint32_t threads;                /* permanent driver threads in owned mode, at most `shards`; 0: none */
     uint64_t seed;                   /* of all random choices; 0: from the system */
     int32_t log_level;               /* enum mesh_log_level */
-    int32_t reserved;                /* 0 */
+    int32_t flags;                   /* enum mesh_options_flag, or-ed; a client has none */
     void (*on_log)(int32_t level, const char *line, void *user);
     void (*on_span)(const mesh_span *span, void *user);
     void (*on_completion)(const mesh_completion *completion, void *user); /* instead of mesh_client_next() */
