@@ -16,6 +16,7 @@ static void become_idle(struct connection *connection)
 {
     struct http1_limits limits = mesh__connection_limits(connection);
     connection->state = CONNECTION_IDLE;
+    connection->http1.whole = connection->http1.held = false;
     mesh__http1_reader_next(connection->http1.reader, &limits, false);
     mesh__stream_arm(connection->stream, LOOP_READ);
     mesh__connection_wait(connection, mesh__connection_idle_time(connection));
@@ -195,7 +196,6 @@ static void serve(struct connection *connection)
 static void serve_early(struct connection *connection)
 {
     connection->state = CONNECTION_STREAMING;
-    connection->http1.held = false;
     if (mesh__connection_hand_over(connection->http1.exchange))
         mesh__http1_stream_read(connection, NULL);
     else

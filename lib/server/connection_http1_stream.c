@@ -126,7 +126,6 @@ static void cut(struct connection *connection)
 static void start(struct connection *connection, mesh_exchange *exchange)
 {
     connection->state = CONNECTION_STREAMING;
-    connection->http1.whole = false;
     exchange->started = true;
     if (exchange->reply.size == 0 || !mesh__buf_append(&connection->out, exchange->reply.data, exchange->reply.size))
         mesh__connection_close(connection);

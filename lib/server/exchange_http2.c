@@ -96,7 +96,7 @@ static void report(mesh_exchange *exchange)
 static void answer(struct connection *connection, mesh_exchange *exchange)
 {
     exchange->started = true;
-    exchange->sending = exchange->returned || mesh__flow_news(exchange).waiting;
+    exchange->sending = exchange->returned;
     mark_moved(connection, exchange);
     mesh__http2_side_touch(connection);
     if (!respond(exchange))
@@ -279,7 +279,7 @@ const struct http2_events mesh__http2_side_events = { on_head,   on_body,     on
 static void go_on(struct connection *connection, mesh_exchange *exchange)
 {
     struct flow_news news = mesh__flow_news(exchange);
-    if (news.waiting && exchange->started) {
+    if (exchange->started && news.waiting) {
         if (!exchange->sending) {
             exchange->sending = true;
             mark_moved(connection, exchange);
@@ -300,7 +300,7 @@ void mesh__http2_side_follow(struct connection *connection, mesh_exchange *excha
         mesh__http2_side_reset(connection, exchange, HTTP2_INTERNAL_ERROR);
     else if (!exchange->started && (posts & (POST_HEAD | POST_FINAL)))
         answer(connection, exchange);
-    else
+    if (exchange->connection != NULL)
         go_on(connection, exchange);
     if (!exchange->returned)
         mesh__flow_tell(exchange);

@@ -119,10 +119,18 @@ static bool write_http2(mesh_exchange *exchange, const mesh_reply *reply, bool b
     return false;
 }
 
+/* Whether this answer is the last of its connection. What comes in pieces may outlast the request, which is not judged
+ * before both have ended. */
+static bool is_last(mesh_exchange *exchange)
+{
+    bool pieces = mesh__exchange_answers_in_pieces(exchange);
+    return mesh__server_is_draining(exchange->server) || mesh__exchange_is_outdated(exchange) ||
+           (pieces ? exchange->is_old : mesh__flow_is_open(exchange));
+}
+
 static bool write_http1(mesh_exchange *exchange, const mesh_reply *reply, bool bodiless, const char *date)
 {
-    exchange->close |= mesh__server_is_draining(exchange->server) || mesh__exchange_is_outdated(exchange) ||
-                       mesh__flow_is_open(exchange) || (exchange->is_old && mesh__exchange_answers_in_pieces(exchange));
+    exchange->close |= is_last(exchange);
     if (write_head(exchange, reply, date) &&
         (bodiless || mesh__buf_append(&exchange->reply, reply->body, reply->body_size)))
         return true;
