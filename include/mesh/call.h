@@ -113,7 +113,8 @@ enum mesh_stop {
     MESH_STOP_BUDGET = 4,         /* the retry budget or max_retries is used up */
     MESH_STOP_DEADLINE = 5,       /* the wait before the next attempt does not fit */
     MESH_STOP_ASKED = 6,          /* MESH_NO_RETRY */
-    MESH_STOP_REPLAY = 7,         /* more of a stream has been written than is kept for repeating it */
+    MESH_STOP_REPLAY = 7,         /* of a stream: more of the request had been written than retry.replay keeps, or more
+                                     of the response had come than is held back */
     MESH_STOP_PUSHBACK = 8        /* the peer asked for it, by grpc-retry-pushback-ms */
 };
 

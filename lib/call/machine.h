@@ -31,7 +31,7 @@ enum machine_state {
     MACHINE_TRYING, /* an attempt is under way; nothing of a response has been handed on */
     MACHINE_ASKING, /* may it be retried? */
     MACHINE_BACKOFF,
-    MACHINE_COMMITTED, /* a response is being handed on: no retry any more */
+    MACHINE_COMMITTED, /* a response is being handed on, or what went before is kept no more: no retry any more */
     MACHINE_DONE
 };
 
@@ -48,7 +48,8 @@ enum machine_event {
     EVENT_FAILED,         /* status, grpc_status, unsent, stale */
     EVENT_RETRY_ADMITTED, /* status: MESH_OK or MESH_OVERLOADED; others: another endpoint is in use */
     EVENT_TIMER,          /* the armed time has come */
-    EVENT_CANCEL
+    EVENT_CANCEL,
+    EVENT_COMMIT /* streaming: what `attempt` was given, or gave, is kept no more: it cannot be followed by another */
 };
 
 /* Fields that an event does not name are ignored. */
@@ -112,6 +113,8 @@ struct machine_attempt {
     bool holds_retry;  /* a place among the service's retries, to be given back with EFFECT_REPORT */
     bool has_response; /* whole */
     mesh_nanos picked_at, cut_at;
+    bool delivered; /* its head was handed on, at `answered_at` */
+    mesh_nanos answered_at;
     mesh_nanos backoff;    /* the pause before it */
     enum mesh_retry retry; /* why another followed */
     enum mesh_stop stop;   /* why none did */

@@ -12,7 +12,7 @@
 #include "wire/grpc.h"
 
 enum call_word { CALL_WAITING, CALL_PROMOTED, CALL_DONE };
-enum call_post { POST_START = 1, POST_CANCEL = 2 };
+enum call_post { POST_START = 1, POST_CANCEL = 2, POST_STREAM = 4 };
 
 #define CALL_INPUTS 8
 #define CALL_GROUPS 3                         /* of fields: the service's, the caller's, and what this library adds */
@@ -75,6 +75,7 @@ struct call {
     mesh_nanos start, request_timeout, inbound_deadline;
     mesh_token *token; /* a reference, or NULL */
     struct token_link token_link;
+    struct mesh_stream *stream; /* a reference; NULL: a buffered call */
 
     /* The driver's. */
     struct list link;     /* in shard.calls */

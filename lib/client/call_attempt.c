@@ -7,6 +7,7 @@
 #include "client/grpc.h"
 #include "client/request.h"
 #include "client/shard.h"
+#include "client/stream.h"
 
 #include <string.h>
 
@@ -151,8 +152,7 @@ static void note_security(struct call *call, const struct tls_report *report)
     call->result->attempts[call->trying].security = security;
 }
 
-/* Ends the attempt from within one of its exchange's events. The call may be done when this returns. */
-static void give_up(struct call *call, mesh_status status, enum grpc_status grpc_status, const char *reason)
+void mesh__attempt_give_up(struct call *call, mesh_status status, enum grpc_status grpc_status, const char *reason)
 {
     call->result->attempts[call->trying].reason = reason;
     mesh__exchange_cancel(&call->exchange);
@@ -167,7 +167,7 @@ static void on_ready(struct exchange *exchange)
 {
     struct call *call = call_of(exchange);
     if (mesh__grpc_is(call) && !exchange->channel->codec->multiplexed) {
-        give_up(call, MESH_EUNSUPPORTED, GRPC_INTERNAL, "gRPC needs HTTP/2: \"protocol\": \"http2\"");
+        mesh__attempt_give_up(call, MESH_EUNSUPPORTED, GRPC_INTERNAL, "gRPC needs HTTP/2: \"protocol\": \"http2\"");
         return;
     }
     const struct tls_report *report = mesh__channel_tls(exchange->channel, &exchange->shaking);
@@ -212,8 +212,8 @@ static bool on_head(struct exchange *exchange, const struct http1_head *head)
 {
     struct call *call = call_of(exchange);
     uint64_t expected = head->content_length > 0 && !exchange->to_head ? (uint64_t)head->content_length : 0;
-    if (expected > call->service->policy->max_body)
-        expected = 0; /* the reader refuses it anyway */
+    if (expected > call->service->policy->max_body || call->stream)
+        expected = 0; /* the reader refuses it anyway; or it does not stay here */
     call->result->http_status = head->status;
     if (!mesh__result_set_headers(call->result, head->headers, head->header_count) ||
         !mesh__result_start_body(call->result, (size_t)(expected > 65536 ? 65536 : expected)))
@@ -234,14 +234,16 @@ static bool take_message(struct call *call, struct view bytes)
     const struct grpc_decoder *decoder = &call->grpc.decoder;
     bool memory = true;
     if (mesh__grpc_take_body(call, bytes, &memory) == GRPC_FAILED)
-        give_up(call, decoder->status == GRPC_RESOURCE_EXHAUSTED ? MESH_BODY_TOO_LARGE : MESH_PROTOCOL, decoder->status,
-                decoder->reason);
+        mesh__attempt_give_up(call, decoder->status == GRPC_RESOURCE_EXHAUSTED ? MESH_BODY_TOO_LARGE : MESH_PROTOCOL,
+                              decoder->status, decoder->reason);
     return memory;
 }
 
 static bool on_body(struct exchange *exchange, struct view bytes)
 {
     struct call *call = call_of(exchange);
+    if (call->stream)
+        return mesh__stream_receive(call, bytes);
     return mesh__grpc_is(call) ? take_message(call, bytes) : mesh__result_append_body(call->result, bytes);
 }
 
@@ -257,7 +259,7 @@ static void on_end(struct exchange *exchange)
     struct call *call = call_of(exchange);
     const char *problem = mesh__grpc_is(call) ? mesh__grpc_finish(call) : NULL;
     if (problem) {
-        give_up(call, MESH_PROTOCOL, GRPC_INTERNAL, problem);
+        mesh__attempt_give_up(call, MESH_PROTOCOL, GRPC_INTERNAL, problem);
         return;
     }
     struct machine_input input = { .event = EVENT_END,
@@ -315,6 +317,8 @@ void mesh__attempt_start(struct call *call, uint8_t attempt)
     mesh__request_prepare(call, record->span_id, call->machine.attempts[attempt].cut_at);
     if (mesh__grpc_is(call))
         mesh__grpc_begin(call);
+    if (call->stream)
+        mesh__stream_attempt(call);
     mesh__pool_acquire(call->attempts[attempt].at->pool, &call->exchange);
 }
 

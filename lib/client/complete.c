@@ -7,6 +7,7 @@
 #include "client/grpc.h"
 #include "client/request.h"
 #include "client/shard.h"
+#include "client/stream.h"
 #include "client/token.h"
 
 #include <stdio.h>
@@ -209,6 +210,12 @@ static void tell(struct call *call)
             mesh__futex_wake(&call->word, 1);
         return;
     }
+    if (call->stream) {
+        shard->streams_ended++;
+        mesh__stream_ended(call);
+        mesh__shard_give_slot(call);
+        return;
+    }
     struct mesh_result *result = call->result;
     call->result = NULL;
     result->queued = NULL;
@@ -230,7 +237,8 @@ void mesh__complete_call(struct call *call)
         count(call);
     }
     if (result->status != MESH_OK) {
-        mesh__result_drop_response(result);
+        if (call->stream == NULL || !call->stream->answered)
+            mesh__result_drop_response(result); /* else its head has been handed on */
         if (mesh__grpc_is(call))
             mesh__grpc_conclude(call);
     }
@@ -249,48 +257,46 @@ void mesh__complete_call(struct call *call)
         mesh__driver_note_leave(client);
 }
 
+/* Under the lock of completions. */
+static uint32_t queue_results(struct shard *shard)
+{
+    struct mesh_client *client = shard->client;
+    uint32_t count = 0;
+    for (struct mesh_result *result = shard->done_first; result; result = result->queued)
+        count++;
+    if (count == 0)
+        return 0;
+    if (client->completions_last)
+        client->completions_last->queued = shard->done_first;
+    else
+        client->completions_first = shard->done_first;
+    client->completions_last = shard->done_last;
+    shard->done_first = shard->done_last = NULL;
+    return count;
+}
+
 void mesh__complete_flush(struct shard *shard)
 {
-    if (shard->done_first == NULL)
-        return;
     struct mesh_client *client = shard->client;
-    struct mesh_result *first = shard->done_first, *last = shard->done_last;
-    shard->done_first = shard->done_last = NULL;
-    uint32_t count = 0;
-    for (struct mesh_result *result = first; result; result = result->queued)
-        count++;
-    pthread_mutex_lock(&client->completions_lock);
-    if (client->completions_last)
-        client->completions_last->queued = first;
-    else
-        client->completions_first = first;
-    client->completions_last = last;
-    pthread_mutex_unlock(&client->completions_lock);
-    atomic_fetch_add(&client->completions_count, count);
+    uint32_t ended = shard->streams_ended;
+    if (shard->done_first || shard->notes_first) {
+        pthread_mutex_lock(&client->completions_lock);
+        uint32_t results = queue_results(shard), notes = mesh__stream_flush_notes(shard);
+        pthread_mutex_unlock(&client->completions_lock);
+        atomic_fetch_add(&client->completions_count, results + notes);
+        ended += results;
+        mesh__driver_completed(client, shard);
+    }
+    if (ended == 0)
+        return;
     /* They were live until they could be taken: a client that is being closed waits for them. */
-    atomic_fetch_sub(&shard->live_calls, count);
-    mesh__driver_completed(client, shard);
+    shard->streams_ended = 0;
+    atomic_fetch_sub(&shard->live_calls, ended);
     if (atomic_load_explicit(&client->state, memory_order_relaxed) != CLIENT_OPEN)
         mesh__driver_note_leave(client);
 }
 
-struct mesh_result *mesh__complete_take(struct mesh_client *client)
-{
-    if (atomic_load(&client->completions_count) == 0)
-        return NULL;
-    pthread_mutex_lock(&client->completions_lock);
-    struct mesh_result *result = client->completions_first;
-    if (result) {
-        client->completions_first = result->queued;
-        if (client->completions_first == NULL)
-            client->completions_last = NULL;
-        atomic_fetch_sub(&client->completions_count, 1);
-    }
-    pthread_mutex_unlock(&client->completions_lock);
-    return result;
-}
-
-void mesh__complete_fill(struct mesh_result *result, mesh_completion *out)
+static void fill(struct mesh_result *result, mesh_completion *out)
 {
     mesh_completion full = { .size = out->size,
                              .kind = MESH_COMPLETION_DONE,
@@ -299,4 +305,53 @@ void mesh__complete_fill(struct mesh_result *result, mesh_completion *out)
                              .user = result->user,
                              .result = result };
     memcpy(out, &full, out->size < sizeof(full) ? out->size : sizeof(full));
+}
+
+static struct mesh_result *pop_result(struct mesh_client *client)
+{
+    struct mesh_result *result = client->completions_first;
+    if (result == NULL)
+        return NULL;
+    client->completions_first = result->queued;
+    if (client->completions_first == NULL)
+        client->completions_last = NULL;
+    return result;
+}
+
+static struct mesh_stream *pop_note(struct mesh_client *client)
+{
+    struct mesh_stream *stream = client->notes_first;
+    if (stream == NULL)
+        return NULL;
+    client->notes_first = stream->next_note;
+    if (client->notes_first == NULL)
+        client->notes_last = NULL;
+    return stream;
+}
+
+/* One of the two, by turns; false when there is neither. */
+static bool pop(struct mesh_client *client, struct mesh_result **result, struct mesh_stream **note)
+{
+    pthread_mutex_lock(&client->completions_lock);
+    *note = client->note_taken && client->completions_first ? NULL : pop_note(client);
+    *result = *note ? NULL : pop_result(client);
+    client->note_taken = *note != NULL;
+    if (*note || *result)
+        atomic_fetch_sub(&client->completions_count, 1);
+    pthread_mutex_unlock(&client->completions_lock);
+    return *note || *result;
+}
+
+bool mesh__complete_take(struct mesh_client *client, mesh_completion *out)
+{
+    struct mesh_result *result;
+    struct mesh_stream *note;
+    while (atomic_load(&client->completions_count) > 0 && pop(client, &result, &note)) {
+        if (note && !mesh__stream_fill(note, out))
+            continue;
+        if (result)
+            fill(result, out);
+        return true;
+    }
+    return false;
 }

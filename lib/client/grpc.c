@@ -192,6 +192,8 @@ const char *mesh__grpc_finish(struct call *call)
         result->trailers = result->headers;
         result->trailer_count = result->header_count;
     }
+    if (call->stream)
+        return NULL; /* its reader takes the messages */
     if (grpc->outcome.status != GRPC_OK) {
         (void)mesh__result_start_body(result, 0);
         return NULL;

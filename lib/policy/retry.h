@@ -37,6 +37,7 @@ struct retry_config {
     mesh_nanos per_try_timeout; /* 0: none */
     mesh_nanos backoff_base;    /* 25 ms */
     mesh_nanos backoff_max;     /* 250 ms */
+    uint64_t replay;            /* 64 KiB: so much of a stream's request is kept for another attempt */
 };
 
 /* What is asked about one attempt that has ended. */

@@ -101,7 +101,7 @@ void mesh__http2_tell_closed(struct http2_stream *stream, uint32_t code)
     struct http2_closed closed;
     judge(stream, code, &closed);
     mesh__list_remove(&stream->link);
-    mesh__http2_window_return(conn, stream->held);
+    mesh__http2_window_release(stream);
     conn->events->closed(conn->user, stream, &closed);
     mesh__http2_pool_give(conn->pool, stream);
     count_spoiled(conn, closed.status == MESH_OK);
@@ -113,8 +113,7 @@ void mesh__http2_reset(struct http2_stream *stream, uint32_t code)
     nghttp2_session_set_stream_user_data(conn->session, stream->id, NULL);
     if (conn->status == MESH_OK && nghttp2_submit_rst_stream(conn->session, NGHTTP2_FLAG_NONE, stream->id, code) != 0)
         mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
-    mesh__http2_window_return(conn, stream->held);
-    stream->held = 0;
+    mesh__http2_window_release(stream);
     if (conn->current == stream)
         stream->gone = stream->quiet = true;
     else

@@ -17,7 +17,7 @@ struct trial {
     struct machine machine;
     mesh_nanos now, timer;
     uint32_t started, reported, stopped, frees;
-    bool live_attempt, admitted, released, done, committed;
+    bool live_attempt, admitted, released, done, committed, delivered;
     int retry_places;
     int32_t next_answer; /* the event that has to come next; -1: any */
     mesh_status answer;
@@ -106,7 +106,7 @@ static void on_effect(struct trial *t, const struct effect *effect)
     case EFFECT_START:
         ck_assert_msg(!t->live_attempt && effect->attempt == t->started, "one attempt at a time");
         ck_assert_msg(mesh__deadline_fits(t->config.deadline.at, t->now, 0), "started with less than 1 ms left");
-        ck_assert_msg(!t->committed, "an attempt after a response was handed on");
+        ck_assert_msg(!t->committed, "an attempt behind one that was the last");
         t->live_attempt = true;
         t->started++;
         break;
@@ -118,8 +118,8 @@ static void on_effect(struct trial *t, const struct effect *effect)
         on_report(t, effect->attempt);
         break;
     case EFFECT_DELIVER:
-        ck_assert(t->live_attempt && !t->committed && t->config.commit_on_head);
-        t->committed = true;
+        ck_assert(t->live_attempt && !t->delivered && t->config.commit_on_head);
+        t->committed = t->delivered = true;
         break;
     case EFFECT_RELEASE:
         ck_assert_msg(t->admitted && !t->released, "RELEASE twice or for nothing");
@@ -157,6 +157,8 @@ static struct machine_input any_input(struct trial *t)
         .pushback = (mesh_nanos)below(t, 4) * 100 * NANOS_MS - 1,
         .random = below(t, UINT32_MAX),
     };
+    if (below(t, 20) == 0)
+        input.event = EVENT_COMMIT;
     if (t->machine.state == MACHINE_NEW && below(t, 4))
         input.event = EVENT_START;
     if (t->machine.state == MACHINE_RESOLVING && below(t, 2))
@@ -196,6 +198,7 @@ static void step(struct trial *t)
     for (uint32_t i = 0; i < effects.count; i++)
         on_effect(t, &effects.list[i]);
     ck_assert_msg(!picked || t->started == before + 1, "a pick is followed by START");
+    t->committed |= t->machine.state == MACHINE_COMMITTED;
     if (!t->done && t->machine.state != MACHINE_NEW)
         ck_assert_msg(t->timer <= t->config.deadline.at && t->timer == t->machine.armed, "the timer is set");
     ck_assert_uint_le(t->machine.counted, t->retry.attempts);
@@ -206,7 +209,7 @@ START_TEST(invariants)
 {
     struct trial t = { .next_answer = -1 };
     mesh__rng_init(&t.rng, (uint64_t)_i);
-    uint32_t calls = 0, tries = 0, deepest = 0, delivered = 0;
+    uint32_t calls = 0, tries = 0, deepest = 0, delivered = 0, undelivered = 0;
     new_call(&t);
     uint32_t after = 0;
     for (int i = 0; i < STEPS; i++) {
@@ -215,14 +218,15 @@ START_TEST(invariants)
             continue;
         calls++;
         tries += t.started;
-        delivered += t.committed;
+        delivered += t.delivered;
+        undelivered += t.committed && !t.delivered;
         deepest = t.started > deepest ? t.started : deepest;
         after = 0;
         new_call(&t);
     }
-    ck_assert_msg(calls > 1000 && tries > calls / 2 && deepest > 4 && delivered > 50,
-                  "the walk is worth something: %u calls, %u tries, at most %u, %u delivered", calls, tries, deepest,
-                  delivered);
+    ck_assert_msg(calls > 1000 && tries > calls / 2 && deepest > 4 && delivered > 50 && undelivered > 50,
+                  "the walk is worth something: %u calls, %u tries, at most %u, %u delivered, %u committed before that",
+                  calls, tries, deepest, delivered, undelivered);
 }
 END_TEST
 

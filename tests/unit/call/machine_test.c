@@ -365,8 +365,8 @@ START_TEST(grpc_status_in_the_head_is_looked_at_before_it_is_handed_on)
     static const struct {
         int32_t grpc_status;
         const char *answer;
-    } rows[] = { { MESH_GRPC_OK, "COMMITTED: DELIVER0" },
-                 { MESH_GRPC_ABORTED, "COMMITTED: DELIVER0" },
+    } rows[] = { { MESH_GRPC_OK, "COMMITTED: ARM@1000 DELIVER0" },
+                 { MESH_GRPC_ABORTED, "COMMITTED: ARM@1000 DELIVER0" },
                  { MESH_GRPC_UNAVAILABLE, "TRYING:" } };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct script s;
@@ -418,7 +418,7 @@ START_TEST(head_commits)
 {
     struct script s;
     make_stream(&s);
-    ck_assert_str_eq(FEED(&s, 10, HEAD, .http_status = 200, .retry_after = -1), "COMMITTED: DELIVER0");
+    ck_assert_str_eq(FEED(&s, 10, HEAD, .http_status = 200, .retry_after = -1), "COMMITTED: ARM@1000 DELIVER0");
     ck_assert_str_eq(FEED(&s, 11, HEAD, .http_status = 200, .retry_after = -1), "COMMITTED:");
     ck_assert_str_eq(FEED(&s, 12, FAILED, .status = MESH_PARTIAL_RESPONSE), "DONE: REPORT0 RELEASE DONE0:81");
     ck_assert_int_eq(s.machine.attempts[0].stop, MESH_STOP_NOT_RETRYABLE);
@@ -433,10 +433,32 @@ START_TEST(head_that_may_be_retried_is_withheld)
     ck_assert_str_eq(FEED(&s, 11, END, .attempt = 0), "ASKING: REPORT0 ARM@1000 ASK_RETRY");
     FEED(&s, 11, RETRY_ADMITTED, .others = true);
     FEED(&s, 11, PICKED, .status = 0);
-    ck_assert_str_eq(FEED(&s, 12, HEAD, .attempt = 1, .http_status = 503, .retry_after = -1), "COMMITTED: DELIVER1");
+    ck_assert_str_eq(FEED(&s, 12, HEAD, .attempt = 1, .http_status = 503, .retry_after = -1),
+                     "COMMITTED: ARM@1000 DELIVER1");
     make_stream(&s);
     s.config.idempotent = false;
-    ck_assert_str_eq(FEED(&s, 10, HEAD, .http_status = 503, .retry_after = -1), "COMMITTED: DELIVER0");
+    ck_assert_str_eq(FEED(&s, 10, HEAD, .http_status = 503, .retry_after = -1), "COMMITTED: ARM@1000 DELIVER0");
+}
+END_TEST
+
+/* An open stream is no slow endpoint, and one that lasts until the deadline no broken one. */
+START_TEST(an_endpoint_is_judged_by_its_head)
+{
+    static const struct {
+        enum machine_event event;
+        enum breaker_event verdict;
+        enum sample sample;
+    } rows[] = { { EVENT_END, BREAKER_SUCCESS, SAMPLE_RECORD }, { EVENT_TIMER, BREAKER_NEUTRAL, SAMPLE_RAISE } };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct script s;
+        make_stream(&s);
+        FEED(&s, 10, HEAD, .http_status = 200, .retry_after = -1);
+        script_feed(&s, 1000, (struct machine_input){ .event = rows[i].event });
+        ck_assert_int_eq(s.machine.state, MACHINE_DONE);
+        ck_assert_int_eq(s.machine.attempts[0].verdict.breaker, rows[i].verdict);
+        ck_assert_int_eq(s.machine.attempts[0].verdict.sample, rows[i].sample);
+        ck_assert_int_eq(s.machine.attempts[0].verdict.sample_ns, 10 * NANOS_MS);
+    }
 }
 END_TEST
 
@@ -468,6 +490,7 @@ int main(void)
     tcase_add_test(tcase, half_a_response_may_be_repeated_when_buffered);
     tcase_add_test(tcase, head_commits);
     tcase_add_test(tcase, head_that_may_be_retried_is_withheld);
+    tcase_add_test(tcase, an_endpoint_is_judged_by_its_head);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
