@@ -199,6 +199,13 @@ MESH_API const char *mesh_result_grpc_message(const mesh_result *result);
 /* "UNAVAILABLE" for 14; "UNKNOWN" for a number that is none. Static. */
 MESH_API const char *mesh_grpc_status_name(int32_t status);
 
+/* Metadata whose name ends in "-bin" is base64 in its field. Encoding writes MESH_GRPC_ENCODED_SIZE(size) bytes at
+ * most, a NUL with them, and returns the size without it. Decoding takes the text with padding or without, and writes
+ * at most size + 1 bytes; MESH_EINVAL when it is no base64. */
+#define MESH_GRPC_ENCODED_SIZE(size) (((size)*4 + 2) / 3 + 1)
+MESH_API size_t mesh_grpc_binary_encode(const void *bytes, size_t size, char *out);
+MESH_API MESH_NODISCARD mesh_status mesh_grpc_binary_decode(const char *text, size_t size, void *out, size_t *out_size);
+
 /* One line for a person: what the call ended with; after a failure which endpoints were tried and why each failed. */
 MESH_API const char *mesh_result_message(const mesh_result *result);
 

@@ -2,7 +2,6 @@
 /* api_result.c - the exported functions that read results and handle tokens. */
 #include "client/result.h"
 #include "client/token.h"
-#include "wire/grpc.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -131,11 +130,6 @@ int32_t mesh_result_grpc_status(const mesh_result *result)
 const char *mesh_result_grpc_message(const mesh_result *result)
 {
     return result ? result->grpc_message : "";
-}
-
-const char *mesh_grpc_status_name(int32_t status)
-{
-    return mesh__grpc_status_name(status);
 }
 
 const char *mesh_result_message(const mesh_result *result)

@@ -45,6 +45,13 @@ static void describe_unknown_service(struct call *call, struct buf *text)
         mesh__buf_printf(text, ", did you mean \"%s\"?", nearest);
 }
 
+/* The peer's words, on one line. */
+static void append_words(struct buf *text, const char *words)
+{
+    for (size_t i = 0; i < PEER_WORDS_MAX && words[i]; i++)
+        mesh__buf_append_char(text, (unsigned char)words[i] < ' ' ? ' ' : words[i]);
+}
+
 /* What it ended with: "CONNECT_REFUSED: the endpoint refused the connection", and before that, or alone where a
  * response said so, "grpc-status 14 UNAVAILABLE: no backend". */
 static void describe_end(const struct mesh_result *result, struct buf *text)
@@ -53,7 +60,7 @@ static void describe_end(const struct mesh_result *result, struct buf *text)
         mesh__buf_printf(text, "grpc-status %d %s: ", (int)result->grpc_status,
                          mesh__grpc_status_name(result->grpc_status));
     if (result->status == MESH_OK)
-        mesh__buf_printf(text, "%.*s", PEER_WORDS_MAX, result->grpc_message);
+        append_words(text, result->grpc_message);
     else
         mesh__buf_printf(text, "%s: %s", mesh_status_name(result->status), mesh_status_text(result->status));
 }
