@@ -134,8 +134,8 @@ static bool make_room(struct mesh_stream *stream)
 /* Under the lock: more was written, or is about to be, than is kept, and some of it has been given away. */
 static bool must_commit(const struct mesh_stream *stream)
 {
-    return !stream->committed && stream->lent > 0 &&
-           (stream->out.end > stream->replay || (stream->wanted & STREAM_WANTS_WRITE));
+    bool full = (stream->wanted & STREAM_WANTS_WRITE) && mesh__pipe_size(&stream->out) >= stream->limit;
+    return !stream->committed && stream->lent > 0 && (full || stream->out.end > stream->replay);
 }
 
 static void ask_for_commit(struct call *call)
@@ -174,7 +174,9 @@ void mesh__stream_begin(struct call *call)
     stream->replay = policy->retry.replay;
     stream->limit = stream->replay > STREAM_WAITING_MAX ? stream->replay : STREAM_WAITING_MAX;
     stream->max_message = policy->max_body;
+    bool wanted = mesh__pipe_size(&stream->out) < stream->limit && has_come(stream, STREAM_WANTS_WRITE);
     pthread_mutex_unlock(&stream->lock);
+    wake(stream, wanted);
 }
 
 void mesh__stream_attempt(struct call *call)

@@ -12,7 +12,7 @@
 #define MIB ((size_t)1024 * 1024)
 #define BULK (10 * MIB)
 #define WRITTEN (32 * MIB)
-#define PIECE 30011
+#define PIECE 30011 /* of what a writer writes at once */
 
 static mesh_header field(const char *name, const char *value)
 {
@@ -67,18 +67,24 @@ static void writer_join(struct writer *writer)
     ck_assert_int_eq(writer->status, MESH_OK);
 }
 
-/* Reads to the end, and in an external client writes meanwhile. */
+/* Reads to the end, and in an external client writes meanwhile: a note says that one of the two can go on. */
 static uint64_t read_while_writing(struct writer *writer)
 {
     static char bytes[65536];
+    bool external = writer->scene->driver == STREAM_EXTERNAL;
     uint64_t size = 0;
     for (;;) {
         size_t got = 0;
-        while (writer->scene->driver == STREAM_EXTERNAL && writer->at < writer->size && writer->status == MESH_OK)
+        while (external && writer->at < writer->size && writer->status == MESH_OK)
             writer->status = write_piece(writer, 0);
         if (writer->status == MESH_EAGAIN)
             writer->status = MESH_OK;
-        ck_assert_int_eq(scene_read(writer->scene, writer->stream, bytes, sizeof(bytes), &got), MESH_OK);
+        mesh_status status = mesh_stream_read(writer->stream, bytes, sizeof(bytes), external ? 0 : -1, &got);
+        if (external && status == MESH_EAGAIN) {
+            scene_await_note(writer->scene);
+            continue;
+        }
+        ck_assert_int_eq(status, MESH_OK);
         ck_assert_msg(is_pattern(bytes, size, got), "wrong bytes behind %llu", (unsigned long long)size);
         size += got;
         if (got == 0)
@@ -119,7 +125,8 @@ START_TEST(echo_of_much)
     ck_assert_uint_eq(mesh_result_attempt_count(result), 1);
     mesh_result_free(result);
     int64_t growth = atomic_load(&scene.memory.most) - before;
-    ck_assert_msg(growth <= (int64_t)MIB, "%lld bytes for one stream", (long long)growth);
+    /* A window of 1 MiB, if the peer is faster than the reader, and what waits to be sent. */
+    ck_assert_msg(growth <= (int64_t)(MIB + MIB / 2), "%lld bytes for one stream", (long long)growth);
     stream_scene_close(&scene);
 }
 END_TEST
@@ -237,7 +244,7 @@ START_TEST(a_reader_that_does_not_read_stops_the_peer)
     ck_assert_uint_eq(size, POURED);
     finish_with(stream, 200);
     int64_t growth = atomic_load(&scene.memory.most) - before;
-    ck_assert_msg(growth <= 3 * (int64_t)MIB, "%lld bytes for a reader that was slow", (long long)growth);
+    ck_assert_msg(growth <= (int64_t)(MIB + MIB / 2), "%lld bytes for a reader that was slow", (long long)growth);
     stream_scene_close(&scene);
 }
 END_TEST

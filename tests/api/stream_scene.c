@@ -278,7 +278,8 @@ void stream_scene_open(struct stream_scene *scene)
     scene->server = open_server("{\"workers\": 16, \"max_body\": \"1GiB\"}", &options, handle, scene);
     char text[1024];
     (void)snprintf(text, sizeof(text), "{'services': {'test': {'endpoints': ['%s'], 'protocol': '%s'%s}}}",
-                   mesh_server_address(scene->server), scene->http2 ? "http2" : "http1", scene->service);
+                   scene->endpoint ? scene->endpoint : mesh_server_address(scene->server),
+                   scene->http2 ? "http2" : "http1", scene->service);
     for (char *at = text; *at; at++)
         *at = *at == '\'' ? '"' : *at;
     mesh_config *config;
@@ -346,13 +347,18 @@ static bool turn(struct stream_scene *scene, int most_ms)
     return noted;
 }
 
+void scene_await_note(struct stream_scene *scene)
+{
+    while (!turn(scene, -1))
+        ;
+}
+
 /* True when it is to be tried again: the operation answered MESH_EAGAIN, and a note has come since. */
 static bool again(struct stream_scene *scene, mesh_status status)
 {
     if (scene->driver != STREAM_EXTERNAL || status != MESH_EAGAIN)
         return false;
-    while (!turn(scene, -1))
-        ;
+    scene_await_note(scene);
     return true;
 }
 

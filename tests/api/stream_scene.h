@@ -38,7 +38,8 @@ struct memory_count {
 struct stream_scene {
     bool http2;
     enum stream_driver driver;
-    const char *service; /* further members of the service in the config, as ", 'timeout': '1s'" */
+    const char *endpoint; /* NULL: the server's */
+    const char *service;  /* further members of the service in the config, as ", 'timeout': '1s'" */
     mesh_server *server;
     mesh_client *client;
     struct memory_count memory; /* of the client */
@@ -66,6 +67,9 @@ mesh_status scene_receive(struct stream_scene *scene, mesh_stream *stream, const
 
 /* Reads to the end: how many bytes, and each is that of its position (see pattern()). */
 mesh_status scene_drain(struct stream_scene *scene, mesh_stream *stream, uint64_t *size);
+
+/* Lets an external client go on until a note has come. */
+void scene_await_note(struct stream_scene *scene);
 
 /* Lets the client go on until `event` is posted. */
 void scene_await(struct stream_scene *scene, sem_t *event);
