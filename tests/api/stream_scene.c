@@ -429,6 +429,12 @@ mesh_status scene_drain(struct stream_scene *scene, mesh_stream *stream, uint64_
     return status;
 }
 
+void scene_await_end(struct stream_scene *scene, mesh_stream *stream)
+{
+    while (scene->driver == STREAM_EXTERNAL && mesh_stream_write(stream, "", 0, 0, NULL) == MESH_OK)
+        (void)turn(scene, 10);
+}
+
 void scene_await(struct stream_scene *scene, sem_t *event)
 {
     if (scene->driver != STREAM_EXTERNAL) {

@@ -71,6 +71,9 @@ mesh_status scene_drain(struct stream_scene *scene, mesh_stream *stream, uint64_
 /* Lets an external client go on until a note has come. */
 void scene_await_note(struct stream_scene *scene);
 
+/* Lets an external client go on until the call of a stream that may still be written to has ended. */
+void scene_await_end(struct stream_scene *scene, mesh_stream *stream);
+
 /* Lets the client go on until `event` is posted. */
 void scene_await(struct stream_scene *scene, sem_t *event);
 
