@@ -75,10 +75,10 @@ static uint64_t read_while_writing(struct writer *writer)
     uint64_t size = 0;
     for (;;) {
         size_t got = 0;
-        while (external && writer->at < writer->size && writer->status == MESH_OK)
-            writer->status = write_piece(writer, 0);
-        if (writer->status == MESH_EAGAIN)
-            writer->status = MESH_OK;
+        mesh_status wrote = MESH_OK;
+        while (external && writer->at < writer->size && wrote == MESH_OK)
+            wrote = write_piece(writer, 0);
+        ck_assert(wrote == MESH_OK || wrote == MESH_EAGAIN);
         mesh_status status = mesh_stream_read(writer->stream, bytes, sizeof(bytes), external ? 0 : -1, &got);
         if (external && status == MESH_EAGAIN) {
             scene_await_note(writer->scene);
