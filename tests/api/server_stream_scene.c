@@ -44,10 +44,10 @@ enum body_next stream_source(void *user, size_t most, struct view *bytes, struct
     size = size < PIECE ? size : PIECE;
     *bytes = mesh__view(pattern_at(call->given), size);
     call->given += size;
-    if (call->given < whole)
-        return BODY_MORE;
+    if (call->given < whole || call->unending)
+        return size > 0 ? BODY_MORE : BODY_LATER;
     *trailers = (struct http1_field_group){ &end, 1 };
-    return call->unending ? BODY_LATER : BODY_LAST;
+    return BODY_LAST;
 }
 
 /* ---- memory ---- */
