@@ -66,8 +66,11 @@ static mesh_status collect(mesh_exchange *exchange, mesh_nanos timeout, bool *en
             return MESH_OK;
         if (step.event == GRPC_FAILED)
             return fail(exchange);
-        if (step.event == GRPC_BYTES && !mesh__buf_append_view(&exchange->message, step.bytes))
+        if (step.event == GRPC_BYTES && !mesh__buf_append_view(&exchange->message, step.bytes)) {
+            exchange->decoder.state = GRPC_AT_FAULT; /* what has been lost cannot be read again */
+            exchange->decoder.status = GRPC_INTERNAL;
             return MESH_NO_MEMORY;
+        }
         if (step.event == GRPC_MORE)
             status = fill(exchange, timeout > 0 ? mesh__nanos_max(0, due - world->now(world)) : timeout, ended);
         if (status != MESH_OK || *ended)

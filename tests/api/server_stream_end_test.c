@@ -180,6 +180,7 @@ START_TEST(test_peer_goes_http1)
     stream_open(&scene, WORKERS, MESH_STREAM_REQUESTS);
     struct peer peer = peer_connect(mesh_server_address(scene.server));
     ck_assert(peer_say(&peer, requests[_i]));
+    await(&scene.entered);
     peer_reset(&peer);
     await(&scene.left);
     ck_assert_int_eq(scene.status, MESH_ECLOSED);
@@ -205,6 +206,7 @@ START_TEST(test_peer_resets_http2)
     caller_connect(&caller, mesh_server_address(scene.server));
     ck_assert_int_eq(caller_start(&caller, &call), MESH_OK);
     caller_run(&caller, has_given, &call);
+    await(&scene.entered);
     mesh__http2_reset(call.stream, HTTP2_CANCEL);
     caller.open--;
     ck_assert_int_eq(caller_ask(&caller, &quick), 200);
