@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "wire/http2.h"
+#include "wire/http2_screen.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -61,6 +62,7 @@ struct http2_conn {
     struct list streams;
     struct http2_stream *current; /* whose event is being told */
     struct http2_fields fields;
+    struct http2_screen screen;
     struct buf *out; /* during mesh__http2_write() */
     size_t out_most;
     bool out_paused;

@@ -27,7 +27,6 @@ static void pass_limit(struct http2_stream *stream, mesh_status status, const ch
     (void)mesh__http2_leave(stream);
 }
 
-/* nghttp2 counts a CONTINUATION anew for each piece that its first 9 bytes come in, so its limit is the wider one. */
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user)
 {
     (void)session;
@@ -143,18 +142,24 @@ static void read_trailers(struct http2_stream *stream)
         out_of_memory(stream);
 }
 
-/* END_STREAM came. What is left to send of a request whose response is whole is not sent: nobody reads it. */
+/* END_STREAM came. What is left to send of a request whose response is whole is not sent: nobody reads it. Its end does
+ * not wait until that could be said, since a peer that answers early may read no more. */
 static void read_end(struct http2_stream *stream)
 {
     struct http2_conn *conn = stream->conn;
     stream->ended = true;
-    if (conn->config.role == HTTP2_CLIENT && !stream->finished &&
-        nghttp2_submit_rst_stream(conn->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL) != 0)
-        mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
     mesh__http2_enter(stream);
     bool ok = conn->events->end(conn->user, stream);
-    if (mesh__http2_leave(stream) && !ok)
+    if (!mesh__http2_leave(stream))
+        return;
+    if (!ok) {
         out_of_memory(stream);
+    } else if (conn->config.role == HTTP2_CLIENT && !stream->finished) {
+        if (nghttp2_submit_rst_stream(conn->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL) != 0)
+            mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
+        (void)nghttp2_session_set_stream_user_data(conn->session, stream->id, NULL);
+        mesh__http2_tell_closed(stream, NGHTTP2_CANCEL);
+    }
 }
 
 static void on_headers(struct http2_conn *conn, const nghttp2_frame *frame)

@@ -106,7 +106,7 @@ START_TEST(row67_reset_behind_the_response)
     frame(&script, DATA, END_STREAM, 1, "no", 2);
     frame32(&script, RST_STREAM, 1, HTTP2_NO_ERROR);
     feed();
-    expect("1 head 413 len=-1\n1 {no}\n1 end\n1 closed OK NO_ERROR by-peer\n");
+    expect("1 head 413 len=-1\n1 {no}\n1 end\n1 closed OK CANCEL\n");
     close_client();
 }
 END_TEST
