@@ -12,7 +12,8 @@ extern "C" {
 /* Flags of a request. */
 enum mesh_request_flag {
     MESH_COPY_BODY = 1, /* copy the body at the start; else an asynchronous call borrows it until it completes */
-    MESH_NO_RETRY = 2,  /* one attempt, whatever the service's configuration says */
+    MESH_NO_RETRY = 2,  /* one attempt, whatever the service's configuration says; what never got to the peer, since its
+                           connection was about to close, is sent once more */
     MESH_GRPC = 4       /* a gRPC call: `body` is one message, framed by the library; `method` is NULL or "POST" */
 };
 

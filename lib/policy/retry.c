@@ -132,7 +132,8 @@ struct retry_answer mesh__retry_decide(const struct retry_config *config, const 
     struct match found = match(config, report);
     if (report->status == MESH_OK && found.retry == MESH_RETRY_NONE)
         return refuse(MESH_STOP_NONE);
-    if (question->disabled)
+    /* A connection that was about to close is not where the one attempt was meant to go. */
+    if (question->disabled && !(report->unsent && report->stale && is_free(question)))
         return refuse(MESH_STOP_ASKED);
     if (report->status == MESH_DEADLINE)
         return refuse(MESH_STOP_DEADLINE);

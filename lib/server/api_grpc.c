@@ -45,7 +45,7 @@ static mesh_status fill(mesh_exchange *exchange, mesh_nanos timeout, bool *ended
     mesh_status status = mesh__flow_fill(exchange, timeout);
     if (status == MESH_DEADLINE)
         exchange->refusal = 504;
-    if (status != MESH_OK || exchange->body_at < exchange->body.size)
+    if (status != MESH_OK || mesh__exchange_unread(exchange).size > 0)
         return status;
     *ended = mesh__grpc_between(&exchange->decoder);
     exchange->refusal = *ended ? exchange->refusal : 400;
@@ -58,16 +58,19 @@ static mesh_status collect(mesh_exchange *exchange, mesh_nanos timeout, bool *en
     const struct world *world = exchange->server->own.loop.world;
     mesh_nanos due = timeout > 0 ? mesh__nanos_add(world->now(world), timeout) : 0;
     for (;;) {
-        struct grpc_step step = mesh__grpc_decode(&exchange->decoder, exchange->body.data + exchange->body_at,
-                                                  exchange->body.size - exchange->body_at);
+        struct view rest = mesh__exchange_unread(exchange);
+        struct grpc_step step = mesh__grpc_decode(&exchange->decoder, rest.data, rest.size);
         mesh_status status = MESH_OK;
         exchange->body_at += step.used;
         if (step.event == GRPC_END)
             return MESH_OK;
         if (step.event == GRPC_FAILED)
             return fail(exchange);
-        if (step.event == GRPC_BYTES && !mesh__buf_append_view(&exchange->message, step.bytes))
+        if (step.event == GRPC_BYTES && !mesh__buf_append_view(&exchange->message, step.bytes)) {
+            exchange->decoder.state = GRPC_AT_FAULT; /* what has been lost cannot be read again */
+            exchange->decoder.status = GRPC_INTERNAL;
             return MESH_NO_MEMORY;
+        }
         if (step.event == GRPC_MORE)
             status = fill(exchange, timeout > 0 ? mesh__nanos_max(0, due - world->now(world)) : timeout, ended);
         if (status != MESH_OK || *ended)

@@ -28,12 +28,12 @@ mesh_status mesh_exchange_read(mesh_exchange *exchange, void *space, size_t size
     if (exchange == NULL || space == NULL || size == 0 || got == NULL)
         return MESH_EINVAL;
     mesh_status status = mesh__flow_fill(exchange, timeout_ns);
-    size_t left = exchange->body.size - exchange->body_at;
+    struct view rest = mesh__exchange_unread(exchange);
     exchange->refusal = refusal_of(exchange, status);
-    if (status != MESH_OK || left == 0)
+    if (status != MESH_OK)
         return status;
-    *got = left < size ? left : size;
-    memcpy(space, exchange->body.data + exchange->body_at, *got);
+    *got = rest.size < size ? rest.size : size;
+    memcpy(space, rest.data, *got);
     exchange->body_at += *got;
     return MESH_OK;
 }

@@ -2,7 +2,7 @@
 /* exchange.c - a head is copied into one block: the struct, the fields, then all texts. */
 #include "server/exchange.h"
 
-#define REPLY_MAX (SIZE_MAX / 2)
+#define NO_LIMIT (SIZE_MAX / 2)
 
 const mesh_header *mesh__exchange_find(const mesh_header *headers, size_t count, struct view name)
 {
@@ -113,9 +113,9 @@ mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connec
     exchange->peer = mesh__peer_ref(peer);
     atomic_init(&exchange->gone, false);
     copy_head(exchange, head);
-    mesh__buf_init(&exchange->body, &server->mem, (size_t)server->settings->max_body);
-    mesh__buf_init(&exchange->reply, &server->mem, REPLY_MAX);
-    mesh__buf_init(&exchange->message, &server->mem, REPLY_MAX);
+    mesh__buf_init(&exchange->body, &server->mem, server->streams ? NO_LIMIT : (size_t)server->settings->max_body);
+    mesh__buf_init(&exchange->reply, &server->mem, NO_LIMIT);
+    mesh__buf_init(&exchange->message, &server->mem, NO_LIMIT);
     mesh__flow_init(&exchange->flow, &server->mem);
     set_kind(exchange, stream, head);
     exchange->arrived_unix = world->unix_now(world);

@@ -83,6 +83,13 @@ struct mesh_exchange {
 mesh_exchange *mesh__exchange_new(mesh_server *, struct connection *, struct http2_stream *, struct peer *,
                                   const struct http1_head *);
 
+/* What is in `body` and has not been read. */
+static inline struct view mesh__exchange_unread(const mesh_exchange *exchange)
+{
+    size_t left = exchange->body.size - exchange->body_at;
+    return mesh__view(left > 0 ? exchange->body.data + exchange->body_at : "", left);
+}
+
 /* The response comes in pieces, of which there may be any number. */
 static inline bool mesh__exchange_answers_in_pieces(const mesh_exchange *exchange)
 {

@@ -133,15 +133,21 @@ void mesh__http2_terminate(struct http2_conn *conn, uint32_t code, const char *r
     conn->doom_reason = reason;
 }
 
-/* What mesh__http2_terminate() asked for. nghttp2 must not be told while it reads: it would go on in the middle of the
- * frame, and stop the whole process by an assertion at the next error. */
+/* nghttp2 is not called any more; the GOAWAY is ours. The first reason stays. */
+static void end_session(struct http2_conn *conn, mesh_status status, uint32_t code, const char *reason)
+{
+    conn->dead = conn->unsaid = true;
+    if (!conn->doomed)
+        conn->doom_code = code;
+    mesh__http2_fail(conn, status, reason, strlen(reason));
+}
+
+/* What mesh__http2_terminate() asked for. nghttp2 is not told: within a frame it would go on, and stop the whole
+ * process by an assertion at the next error; and behind it, it may have words of its own by then. */
 static void terminate(struct http2_conn *conn)
 {
-    if (!conn->doomed || conn->terminated || conn->dead)
-        return;
-    conn->terminated = true;
-    if (nghttp2_session_terminate_session(conn->session, conn->doom_code) != 0)
-        mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
+    if (conn->doomed && !conn->dead)
+        end_session(conn, MESH_PROTOCOL, conn->doom_code, conn->doom_reason);
 }
 
 static void tell_all(struct http2_conn *conn, mesh_status status)
@@ -163,9 +169,37 @@ void mesh__http2_lost(struct http2_conn *conn, mesh_status status, const char *r
 /* What nghttp2 says when it cannot go on. */
 static void fail_session(struct http2_conn *conn, int error)
 {
-    const char *words = nghttp2_strerror(error);
-    conn->dead = true;
-    mesh__http2_fail(conn, error == NGHTTP2_ERR_NOMEM ? MESH_NO_MEMORY : MESH_PROTOCOL, words, strlen(words));
+    terminate(conn);
+    bool no_memory = error == NGHTTP2_ERR_NOMEM;
+    if (!conn->dead)
+        end_session(conn, no_memory ? MESH_NO_MEMORY : MESH_PROTOCOL,
+                    no_memory ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_PROTOCOL_ERROR, nghttp2_strerror(error));
+}
+
+/* The GOAWAY of a connection that nghttp2 does not write for any more (RFC 9113 6.8). */
+static void say_last_words(struct http2_conn *conn, struct buf *out)
+{
+    uint32_t last = (uint32_t)nghttp2_session_get_last_proc_stream_id(conn->session), code = conn->doom_code;
+    const unsigned char frame[17] = { 0,
+                                      0,
+                                      8,
+                                      NGHTTP2_GOAWAY,
+                                      0,
+                                      0,
+                                      0,
+                                      0,
+                                      0,
+                                      (unsigned char)(last >> 24),
+                                      (unsigned char)(last >> 16),
+                                      (unsigned char)(last >> 8),
+                                      (unsigned char)last,
+                                      (unsigned char)(code >> 24),
+                                      (unsigned char)(code >> 16),
+                                      (unsigned char)(code >> 8),
+                                      (unsigned char)code };
+    conn->unsaid = false;
+    conn->goaway_sent = true;
+    (void)mesh__buf_append(out, frame, sizeof frame);
 }
 
 /* Looks whether a server's first bytes are those of an HTTP/1 response. */
@@ -234,18 +268,21 @@ mesh_status mesh__http2_write(struct http2_conn *conn, struct buf *out, size_t m
 {
     conn->out = out;
     conn->out_most = most;
+    terminate(conn);
     while (out->size < most && !conn->dead) {
         const uint8_t *bytes;
-        terminate(conn);
         conn->out_paused = false;
         ssize_t size = nghttp2_session_mem_send(conn->session, &bytes);
         if (size < 0)
             fail_session(conn, (int)size);
         else if (size > 0 && !mesh__buf_append(out, bytes, (size_t)size))
             mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
-        if ((size <= 0 && !conn->out_paused && (!conn->doomed || conn->terminated)) || out->failed)
+        terminate(conn);
+        if ((size <= 0 && !conn->out_paused) || out->failed)
             break;
     }
+    if (conn->unsaid)
+        say_last_words(conn, out);
     conn->out = NULL;
     if (conn->status != MESH_OK)
         tell_all(conn, conn->status);
@@ -254,7 +291,7 @@ mesh_status mesh__http2_write(struct http2_conn *conn, struct buf *out, size_t m
 
 bool mesh__http2_wants_write(const struct http2_conn *conn)
 {
-    return !conn->dead && ((conn->doomed && !conn->terminated) || nghttp2_session_want_write(conn->session) != 0);
+    return conn->dead ? conn->unsaid : conn->doomed || nghttp2_session_want_write(conn->session) != 0;
 }
 
 const char *mesh__http2_reason(const struct http2_conn *conn)
@@ -332,6 +369,7 @@ void mesh__http2_farewell(struct http2_conn *conn)
 
 bool mesh__http2_done(const struct http2_conn *conn)
 {
-    return conn->dead ||
-           (nghttp2_session_want_read(conn->session) == 0 && nghttp2_session_want_write(conn->session) == 0);
+    return conn->dead
+               ? !conn->unsaid
+               : (nghttp2_session_want_read(conn->session) == 0 && nghttp2_session_want_write(conn->session) == 0);
 }

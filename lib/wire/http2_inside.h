@@ -75,10 +75,11 @@ struct http2_conn {
     bool goaway_received, drain_asked, goaway_sent;
     bool notice_waiting; /* the PING behind a shutdown notice is on its way */
     bool ping_waiting;
-    bool doomed, terminated; /* mesh__http2_terminate() was called; nghttp2 was told */
+    bool doomed; /* mesh__http2_terminate() was called */
     uint32_t doom_code;
     const char *doom_reason; /* static */
-    bool dead;               /* nghttp2 cannot go on: it is not called any more */
+    bool dead;               /* nghttp2 cannot or shall not go on: it is not called any more */
+    bool unsaid;             /* the GOAWAY of a dead connection is still to be written */
     uint64_t ping_count;
 
     size_t window;  /* of the connection */

@@ -199,7 +199,7 @@ static void on_goaway_sent(struct http2_conn *conn, const nghttp2_goaway *goaway
         return;
     struct view words = mesh__view((const char *)goaway->opaque_data, goaway->opaque_data_len);
     if (words.size == 0)
-        words = mesh__view_of(conn->terminated ? conn->doom_reason : mesh__http2_code_name(goaway->error_code));
+        words = mesh__view_of(mesh__http2_code_name(goaway->error_code));
     mesh__http2_fail(conn, MESH_PROTOCOL, words.data, words.size);
 }
 

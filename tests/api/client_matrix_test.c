@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client_matrix_test.c - each row of client_rows.h in each cell of {driver} x {network} x {threads}, and the matrix. */
 /* label: threaded */
+/* long */
 #include "api/client_rows.h"
 
 #include <check.h>

@@ -44,10 +44,10 @@ enum body_next stream_source(void *user, size_t most, struct view *bytes, struct
     size = size < PIECE ? size : PIECE;
     *bytes = mesh__view(pattern_at(call->given), size);
     call->given += size;
-    if (call->given < whole)
-        return BODY_MORE;
+    if (call->given < whole || call->unending)
+        return size > 0 ? BODY_MORE : BODY_LATER;
     *trailers = (struct http1_field_group){ &end, 1 };
-    return call->unending ? BODY_LATER : BODY_LAST;
+    return BODY_LAST;
 }
 
 /* ---- memory ---- */
@@ -160,9 +160,16 @@ static void read_all(mesh_exchange *exchange, struct stream_scene *scene, bool a
     (void)mesh_exchange_reply(exchange, &reply);
 }
 
+static void wait_for_more(mesh_exchange *exchange, struct stream_scene *scene)
+{
+    sem_post(&scene->entered);
+    read_all(exchange, scene, false);
+}
+
 static void flood(mesh_exchange *exchange, struct stream_scene *scene)
 {
     mesh_status status;
+    sem_post(&scene->entered);
     respond(exchange);
     do
         status = mesh_exchange_write(exchange, pattern_at(0), PIECE, -1, NULL);
@@ -301,8 +308,10 @@ static void handle(mesh_exchange *exchange, void *user)
         echo_without_waiting(exchange);
     else if (strcmp(path, "/hold") == 0)
         hold(exchange, scene);
-    else if (strcmp(path, "/count") == 0 || strcmp(path, "/silent") == 0)
-        read_all(exchange, scene, path[1] == 'c');
+    else if (strcmp(path, "/count") == 0)
+        read_all(exchange, scene, true);
+    else if (strcmp(path, "/silent") == 0)
+        wait_for_more(exchange, scene);
     else if (strcmp(path, "/flood") == 0)
         flood(exchange, scene);
     else if (strcmp(path, "/stuck") == 0)

@@ -23,8 +23,8 @@ struct stream_memory {
  *      /hold             says `entered`, waits for `go`, then as /echo
  *      /count            reads all, then replies how much it was
  *      /early            a response in pieces that does not wait for the request
- *      /silent           waits for something to read; `status` is what it was told, `left` is said, then it drops
- *      /flood            writes without end until that fails; likewise
+ *      /silent           says `entered` and reads on; `status` is what it was told, `left` is said, then it drops
+ *      /flood            writes without end until that fails, likewise
  *      /stuck            writes STREAM_LARGE bytes; says `entered` when there is no room at once
  *      /half             a head, a piece, a drop
  *      /twice            what must not be done, done

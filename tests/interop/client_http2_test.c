@@ -2,6 +2,7 @@
 /* client_http2_test.c - the client over HTTP/2 against servers that others wrote: nghttpd and nginx, in plain text and
  * over TLS, as `protocol` and ALPN say. */
 /* label: threaded */
+/* long */
 #include "api/server_papers.h"
 
 #include <arpa/inet.h>
@@ -300,15 +301,21 @@ START_TEST(more_calls_than_streams)
 }
 END_TEST
 
+/* Memory is kept for as many frames as ever waited at once, and that number depends on what comes together: so a round
+ * may still meet a new peak, but soon one does not. */
 START_TEST(steady_calls_take_no_memory)
 {
     start_nghttpd(_i == 1);
     mesh_client *client = open_client(_i == 1 ? MUTUAL : ", \"protocol\": \"http2\"");
-    many(client, "/small", 80, 4000); /* more at once than later, so that no peak is a new one */
-    unsigned long long before = atomic_load(&allocations);
+    many(client, "/small", 80, 4000);
+    unsigned long long before = atomic_load(&allocations), after = 0;
     ck_assert_uint_gt(before, 0);
-    many(client, "/small", 20, 2000);
-    ck_assert_uint_eq(atomic_load(&allocations), before);
+    for (int round = 0; round < 8 && after != before; round++) {
+        before = atomic_load(&allocations);
+        many(client, "/small", 20, 2000);
+        after = atomic_load(&allocations);
+    }
+    ck_assert_uint_eq(after, before);
     mesh_client_free(client);
 }
 END_TEST

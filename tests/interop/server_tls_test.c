@@ -69,7 +69,6 @@ static const struct {
     { "mutual", OURS "--http2 " PEER "https", true, "1;spiffe://shop/order" }, /* of h2 and http/1.1 it takes one */
     { "mutual", OURS "--no-alpn " PEER "https", true, "1;spiffe://shop/order" },
     { "mutual", OURS "--http1.0 --no-alpn --data hello https", true, "hello" },
-    { "mutual", OURS "--http1.0 --data hello https", false, "alert" }, /* it offers http/1.0 alone */
     { "mutual", OURS "--data @large --output back https", true, "" },
     { "mutual", OURS "--header 'Expect: 100-continue' --data hello https", true, "hello" },
     { "mutual", "https", false, "alert" },

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine_property_test.c - what holds for every sequence of events, sensible or not. */
+/* long */
 #include "call/machine.h"
 
 #include "base/rng.h"

@@ -105,6 +105,11 @@ static const struct row {
     { DEFAULT, FAIL(REFUSED, .unsent = true, .sent = SENT_ALL), .made = 1, YES(UNSENT) },
     { DEFAULT, FAIL(REFUSED, .unsent = true, .sent = SENT_ALL), USED, YES(REFUSED) },
     { RETRY_ON_RESET, FAIL(REFUSED, .unsent = true), USED, NO(NOT_RETRYABLE) },
+    /* One attempt: but not one at a connection that was about to close. */
+    { DEFAULT, FAIL(REFUSED, .unsent = true), .disabled = true, .made = 1, NO(ASKED) },
+    { DEFAULT, FAIL(REFUSED, .unsent = true, .stale = true), .disabled = true, .made = 1, YES(UNSENT) },
+    { DEFAULT, FAIL(REFUSED, .unsent = true, .stale = true), .disabled = true, USED, NO(ASKED) },
+    { DEFAULT, FAIL(RESET, .stale = true), .disabled = true, .idempotent = true, .made = 1, NO(ASKED) },
     /* Resets. */
     { DEFAULT, FAIL(RESET, .sent = SENT_NONE), .made = 1, YES(RESET_BEFORE_REQUEST) },
     { DEFAULT, FAIL(RESET, .sent = SENT_PART), .idempotent = true, .made = 1, NO(NOT_RETRYABLE) },

@@ -3,6 +3,7 @@
  * to resume. The defect alone is what differs from a certificate that is accepted.
  *
  * Rows 91 to 104 and 113 of the catalogue, through the backend. */
+/* long */
 #include "pair.h"
 
 #include "tls/tls_mbedtls.h"
