@@ -53,6 +53,9 @@ static struct {
     struct grpc_peer peer;
     mesh_client *client;
     size_t allocations;
+    bool wants_spans;
+    int32_t spans[8][2]; /* kind and gRPC status */
+    size_t span_count;
 } scene;
 
 static mesh_nanos read_now(const struct world *world)
@@ -93,6 +96,14 @@ static void give(void *block, void *user)
     free(block);
 }
 
+static void on_span(const mesh_span *span, void *user)
+{
+    (void)user;
+    ck_assert_uint_lt(scene.span_count, 8);
+    scene.spans[scene.span_count][0] = span->kind;
+    scene.spans[scene.span_count++][1] = span->grpc_status;
+}
+
 static void setup(void)
 {
     memset(&scene, 0, sizeof(scene));
@@ -126,6 +137,7 @@ static void open_client_at(const char *endpoints, const char *members)
     mesh_options options = MESH_OPTIONS_INIT;
     options.mode = MESH_EXTERNAL;
     options.allocator = &allocator;
+    options.on_span = scene.wants_spans ? on_span : NULL;
     mesh_status status = mesh__client_open(mesh__memory_world(scene.memory), config, &options, &scene.client, &error);
     ck_assert_msg(status == MESH_OK, "%s", mesh_error_text(error));
     mesh_config_free(config);
@@ -482,6 +494,28 @@ START_TEST(every_grpc_call_has_a_status)
 }
 END_TEST
 
+START_TEST(spans_carry_the_status)
+{
+    static const struct grpc_answer answers[] = { SAID("grpc-status: 14"), SAID("grpc-status: 5"), OK };
+    static const int32_t expected[][2] = { { MESH_SPAN_ATTEMPT, 14 },
+                                           { MESH_SPAN_ATTEMPT, 5 },
+                                           { MESH_SPAN_CALL, 5 },
+                                           { MESH_SPAN_ATTEMPT, -1 },
+                                           { MESH_SPAN_CALL, -1 } };
+    scene.wants_spans = true;
+    open_client(RETRY);
+    answer_with(answers, 3);
+    mesh_request request = unary("ask");
+    mesh_result_free(call(&request));
+    request = request_of("POST", "/pkg.Echo/Say", "ask");
+    mesh_result_free(call(&request));
+    mesh_client_free(scene.client);
+    scene.client = NULL;
+    ck_assert_uint_eq(scene.span_count, 5);
+    ck_assert_mem_eq(scene.spans, expected, sizeof(expected));
+}
+END_TEST
+
 /* UNAVAILABLE shuts the breaker as 503 does; NOT_FOUND does not. */
 START_TEST(breakers_look_at_grpc_statuses)
 {
@@ -530,6 +564,7 @@ int main(void)
         headers_and_trailers,
         a_body_that_is_wrong_is_reset_and_the_connection_lives,
         every_grpc_call_has_a_status,
+        spans_carry_the_status,
         steady_calls_take_no_memory,
     };
     Suite *suite = suite_create("gRPC calls");
