@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client_grpc_memory_test.c - gRPC calls where memory is counted, and where it runs out. */
 #include "api/grpc_scene.h"
-#include "wire/grpc.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -2,7 +2,6 @@
 /* grpc_scene.c - the client's clock, its memory, and its turns. */
 #include "api/grpc_scene.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +58,7 @@ void grpc_scene_begin(void)
     grpc_scene.world = (struct world){ read_now, read_unix, read_random, NULL, NULL };
     grpc_scene.now = START;
     grpc_scene.memory = mesh__memory_new(&grpc_scene.world);
-    ck_assert_ptr_nonnull(grpc_scene.memory);
+    NEED(grpc_scene.memory);
     grpc_peer_init(&grpc_scene.peer);
     grpc_peer_listen(&grpc_scene.peer, grpc_scene.memory, "10.0.0.1:80");
 }
@@ -80,15 +79,15 @@ mesh_status grpc_scene_open(const char *endpoints, const char *members)
     (void)snprintf(text, sizeof(text), "{'endpoints': [%s], 'timeout': '10s'%s}", endpoints, members);
     for (char *at = text; *at; at++)
         *at = *at == '\'' ? '"' : *at;
-    ck_assert_int_eq(mesh_config_new(&config), MESH_OK);
-    ck_assert_int_eq(mesh_config_set_json(config, "/services/test", text), MESH_OK);
+    NEED(mesh_config_new(&config) == MESH_OK);
+    NEED(mesh_config_set_json(config, "/services/test", text) == MESH_OK);
     mesh_options options = MESH_OPTIONS_INIT;
     options.mode = MESH_EXTERNAL;
     options.allocator = &allocator;
     options.on_span = grpc_scene.on_span;
     mesh_status status =
         mesh__client_open(mesh__memory_world(grpc_scene.memory), config, &options, &grpc_scene.client, &error);
-    ck_assert_msg(status == MESH_OK || grpc_scene.fail_at > 0, "%s", mesh_error_text(error));
+    NEED(status == MESH_OK || grpc_scene.fail_at > 0);
     mesh_error_free(error);
     mesh_config_free(config);
     return status;
@@ -108,18 +107,18 @@ mesh_result *grpc_scene_call(const mesh_request *request)
     mesh_status status = mesh_call_start(grpc_scene.client, "test", request, NULL, NULL);
     if (status == MESH_NO_MEMORY && grpc_scene.fail_at > 0)
         return NULL;
-    ck_assert_int_eq(status, MESH_OK);
+    NEED(status == MESH_OK);
     for (int turns = 0; turns < 10000; turns++) {
         mesh_completion completion = MESH_COMPLETION_INIT;
         uint32_t count = 0;
-        ck_assert_int_eq(mesh_loop_process(grpc_scene.client, 0), MESH_OK);
+        NEED(mesh_loop_process(grpc_scene.client, 0) == MESH_OK);
         if (mesh_client_next(grpc_scene.client, &completion, 1, 0, &count) == MESH_OK)
             return completion.result;
         int64_t timeout = mesh_loop_timeout(grpc_scene.client, 0);
-        ck_assert_msg(timeout >= 0, "nothing is due, and there is no result");
+        NEED(timeout >= 0); /* else nothing is due, and there is no result */
         grpc_scene.now += timeout;
     }
-    ck_abort_msg("no result");
+    NEED(!"a result");
     return NULL;
 }
 

@@ -6,6 +6,7 @@
 
 #include "client/client.h"
 #include "support/grpc_peer.h"
+#include "wire/grpc.h"
 
 #define GRPC "content-type: application/grpc"
 #define FRAME(size, text) "\0\0\0\0" size text
