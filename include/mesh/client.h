@@ -72,6 +72,8 @@ typedef struct mesh_span {
     const char *method;
     const char *path; /* without the query */
     uint64_t tag;
+    int32_t grpc_status; /* enum mesh_grpc_status of a gRPC call or attempt; -1: none, or not known */
+    int32_t reserved;    /* 0 */
 } mesh_span;
 
 /* What an audit is about. */

@@ -147,6 +147,7 @@ void mesh__complete_attempt_span(struct call *call, uint8_t attempt)
     memcpy(span.parent_id, call->trace.span_id, sizeof(span.parent_id));
     span.status = record->status;
     span.http_status = record->http_status;
+    span.grpc_status = record->grpc_status;
     set_text(span.endpoint, sizeof(span.endpoint), mesh__view_of(record->endpoint));
     mesh__outbox_span(outbox, &span);
 }
@@ -163,6 +164,7 @@ static void send_call_span(struct call *call)
     memcpy(span.parent_id, call->parent_id, sizeof(span.parent_id));
     span.status = result->status;
     span.http_status = result->http_status;
+    span.grpc_status = result->grpc_status;
     if (result->attempt_count)
         set_text(span.endpoint, sizeof(span.endpoint),
                  mesh__view_of(result->attempts[result->attempt_count - 1].endpoint));

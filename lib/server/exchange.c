@@ -165,6 +165,7 @@ void mesh__exchange_report(mesh_exchange *exchange, mesh_status outcome, int32_t
         .duration_ns = mesh__nanos_max(0, mesh__nanos_sub(ended, exchange->arrived)),
         .status = outcome,
         .http_status = status,
+        .grpc_status = -1,
     };
     memcpy(record.parent_id, exchange->parent_id, sizeof(record.parent_id));
     const char *path = exchange->path;

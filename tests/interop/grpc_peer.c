@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grpc_peer.c - a child with two pipes, and varints. */
+/* grpc_peer.c - a child with two pipes, a client, and varints. */
 #include "interop/grpc_peer.h"
 
 #include <check.h>
-#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+struct interop interop;
 
 static void run_child(int input[2], int output[2], const char *certificate, const char *key)
 {
@@ -21,33 +24,68 @@ static void run_child(int input[2], int output[2], const char *certificate, cons
     _exit(127);
 }
 
-void grpc_server_start(struct grpc_server *server, const char *certificate, const char *key)
+static void start(const char *certificate, const char *key)
 {
     int input[2], output[2];
     size_t size = 0;
     ck_assert(pipe(input) == 0 && pipe(output) == 0);
-    server->pid = fork();
-    if (server->pid == 0)
+    interop.pid = fork();
+    if (interop.pid == 0)
         run_child(input, output, certificate, key);
     close(input[0]);
     close(output[1]);
-    server->input = input[1];
+    interop.input = input[1];
     do {
-        ssize_t got = read(output[0], server->address + size, sizeof(server->address) - 1 - size);
+        ssize_t got = read(output[0], interop.address + size, sizeof(interop.address) - 1 - size);
         ck_assert_msg(got > 0, "grpc_go did not start: is it built?");
         size += (size_t)got;
-    } while (server->address[size - 1] != '\n');
-    server->address[size - 1] = '\0';
+    } while (interop.address[size - 1] != '\n');
+    interop.address[size - 1] = '\0';
     close(output[0]);
 }
 
-void grpc_server_stop(struct grpc_server *server)
+void interop_setup(void)
 {
-    if (server->pid == 0)
-        return;
-    close(server->input);
-    (void)waitpid(server->pid, NULL, 0);
-    server->pid = 0;
+    papers_make(&interop.papers);
+    papers_write(&interop.papers, "payment", "spiffe://shop/payment", &interop.papers.authority);
+    papers_write(&interop.papers, "order", "spiffe://shop/order", &interop.papers.authority);
+}
+
+void interop_teardown(void)
+{
+    mesh_client_free(interop.client);
+    if (interop.pid > 0) {
+        close(interop.input);
+        (void)waitpid(interop.pid, NULL, 0);
+    }
+    papers_remove(&interop.papers);
+}
+
+void interop_begin(int way, const char *members)
+{
+    static const char *const security[INTEROP_WAYS] = {
+        ", \"protocol\": \"http2\"", ", \"tls\": {\"mode\": \"mutual\", \"peers\": [\"spiffe://shop/payment\"]}"
+    };
+    char text[700], certificate[300], key[300];
+    mesh_error *error;
+    (void)snprintf(certificate, sizeof(certificate), "%s/payment.pem", interop.papers.folder);
+    (void)snprintf(key, sizeof(key), "%s/payment.key", interop.papers.folder);
+    start(way == INTEROP_TLS ? certificate : NULL, way == INTEROP_TLS ? key : NULL);
+    (void)snprintf(text, sizeof(text), "\"services\": {\"s\": {\"endpoints\": [\"%s\"], \"timeout\": \"20s\"%s%s}}",
+                   interop.address, security[way], members);
+    mesh_config *config = papers_config(&interop.papers, "order", text);
+    ck_assert_msg(mesh_client_open(config, NULL, &interop.client, &error) == MESH_OK, "%s", mesh_error_text(error));
+    mesh_config_free(config);
+}
+
+mesh_request interop_request(const char *path, const struct message *message)
+{
+    mesh_request request = MESH_REQUEST_INIT;
+    request.path = path;
+    request.flags = MESH_GRPC;
+    request.body = message ? message->bytes : NULL;
+    request.body_size = message ? message->size : 0;
+    return request;
 }
 
 struct message message_new(void)
@@ -104,7 +142,7 @@ void message_add_payload(struct message *message, uint32_t number, size_t size)
 }
 
 /* False at the end, and when it is malformed. */
-static int take_varint(const unsigned char **at, size_t *left, uint64_t *value)
+static bool take_varint(const unsigned char **at, size_t *left, uint64_t *value)
 {
     *value = 0;
     for (unsigned shift = 0; *left > 0 && shift < 64; shift += 7) {
@@ -112,32 +150,36 @@ static int take_varint(const unsigned char **at, size_t *left, uint64_t *value)
         --*left;
         *value |= (uint64_t)(byte & 127) << shift;
         if (byte < 128)
-            return 1;
+            return true;
     }
-    return 0;
+    return false;
 }
 
-/* The bytes of field `number`; NULL when there is no such one. */
-static const unsigned char *find(const unsigned char *at, size_t left, uint32_t number, size_t *size)
+/* The value of field `number`: a number, or the bytes at the return value. NULL when there is no such one. */
+static const unsigned char *find(const unsigned char *at, size_t left, uint32_t number, uint64_t *value)
 {
-    uint64_t tag, value;
-    while (take_varint(&at, &left, &tag) && take_varint(&at, &left, &value)) {
-        if ((tag & 7) != 2)
-            continue;
-        if (value > left)
+    uint64_t tag;
+    while (take_varint(&at, &left, &tag) && take_varint(&at, &left, value)) {
+        bool is_bytes = (tag & 7) == 2;
+        if (is_bytes && *value > left)
             return NULL;
-        *size = (size_t)value;
         if (tag >> 3 == number)
             return at;
-        at += value;
-        left -= (size_t)value;
+        at += is_bytes ? *value : 0;
+        left -= is_bytes ? (size_t)*value : 0;
     }
     return NULL;
 }
 
+uint64_t message_find_number(const void *message, size_t size, uint32_t number)
+{
+    uint64_t value;
+    return find(message, size, number, &value) ? value : 0;
+}
+
 size_t message_payload(const void *message, size_t size, uint32_t number)
 {
-    size_t payload, body;
+    uint64_t payload, body;
     const unsigned char *at = find(message, size, number, &payload);
-    return at && find(at, payload, 2, &body) ? body : SIZE_MAX;
+    return at && find(at, (size_t)payload, 2, &body) ? (size_t)body : SIZE_MAX;
 }

@@ -1,21 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grpc_peer.h - the program grpc_go as a child, and the protobuf messages of gRPC's interop tests. */
+/* grpc_peer.h - the program grpc_go as a child, a client of it, and the protobuf messages of gRPC's interop tests. */
 #ifndef TESTS_INTEROP_GRPC_PEER_H
 #define TESTS_INTEROP_GRPC_PEER_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "api/server_papers.h"
+
+#include <mesh/mesh.h>
 #include <sys/types.h>
 
-struct grpc_server {
+#define INTEROP_SERVICE "/grpc.testing.TestService/"
+
+enum { INTEROP_PLAIN, INTEROP_TLS, INTEROP_WAYS };
+
+/* One test's. */
+struct interop {
+    struct papers papers;
     pid_t pid;
     int input;        /* the child ends when this is closed */
     char address[64]; /* "127.0.0.1:PORT" */
+    mesh_client *client;
 };
 
-/* Starts it and waits until it listens. `certificate` and `key` are files; NULL: plain text. */
-void grpc_server_start(struct grpc_server *, const char *certificate, const char *key);
-void grpc_server_stop(struct grpc_server *);
+extern struct interop interop;
+
+/* Fixtures around each test. */
+void interop_setup(void);
+void interop_teardown(void);
+
+/* Starts the server and opens a client of it, with the service "s" and these members more. */
+void interop_begin(int way, const char *members);
+
+/* A request of this method with MESH_GRPC and a timeout of 20 s; `message` may be NULL. */
+struct message;
+mesh_request interop_request(const char *path, const struct message *message);
 
 /* A protobuf message as it grows. */
 struct message {
@@ -33,7 +50,10 @@ void message_bytes(struct message *, uint32_t number, const void *bytes, size_t 
 /* Field `number`: a Payload with a body of so many zero bytes. */
 void message_add_payload(struct message *, uint32_t number, size_t size);
 
-/* How long the body of the Payload in field `number` is; SIZE_MAX when the message is malformed. */
+/* The number in field `number`; 0 when there is none. */
+uint64_t message_find_number(const void *message, size_t size, uint32_t number);
+
+/* How long the body of the Payload in field `number` is; SIZE_MAX when there is none. */
 size_t message_payload(const void *message, size_t size, uint32_t number);
 
 #endif

@@ -2,7 +2,6 @@
 /* grpc_test.c - gRPC's interop tests (doc/interop-test-descriptions.md) as a client of grpc-go, in plain text and over
  * TLS. The few protobuf messages that they need are made by hand. */
 /* label: threaded */
-#include "api/server_papers.h"
 #include "interop/grpc_peer.h"
 
 #include <check.h>
@@ -10,61 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVICE "/grpc.testing.TestService/"
+#define SERVICE INTEROP_SERVICE
 #define LARGE_REQUEST 271828
 #define LARGE_RESPONSE 314159
-
-static struct papers papers;
-static struct grpc_server server;
-static mesh_client *client;
-
-static const char *const members[] = { ", \"protocol\": \"http2\"",
-                                       ", \"tls\": {\"mode\": \"mutual\", \"peers\": [\"spiffe://shop/payment\"]}" };
-
-static void setup(void)
-{
-    papers_make(&papers);
-    papers_write(&papers, "payment", "spiffe://shop/payment", &papers.authority);
-    papers_write(&papers, "order", "spiffe://shop/order", &papers.authority);
-}
-
-static void teardown(void)
-{
-    mesh_client_free(client);
-    grpc_server_stop(&server);
-    papers_remove(&papers);
-}
-
-/* A client of one server, plain (0) or TLS (1), with these members more. */
-static void begin(int tls, const char *more)
-{
-    char text[700], certificate[300], key[300];
-    mesh_error *error;
-    (void)snprintf(certificate, sizeof(certificate), "%s/payment.pem", papers.folder);
-    (void)snprintf(key, sizeof(key), "%s/payment.key", papers.folder);
-    grpc_server_start(&server, tls ? certificate : NULL, tls ? key : NULL);
-    (void)snprintf(text, sizeof(text), "\"services\": {\"s\": {\"endpoints\": [\"%s\"], \"timeout\": \"20s\"%s%s}}",
-                   server.address, members[tls], more);
-    mesh_config *config = papers_config(&papers, "order", text);
-    ck_assert_msg(mesh_client_open(config, NULL, &client, &error) == MESH_OK, "%s", mesh_error_text(error));
-    mesh_config_free(config);
-}
-
-static mesh_request unary(const char *path, const struct message *message)
-{
-    mesh_request request = MESH_REQUEST_INIT;
-    request.path = path;
-    request.flags = MESH_GRPC;
-    request.body = message ? message->bytes : NULL;
-    request.body_size = message ? message->size : 0;
-    return request;
-}
 
 /* The call's result, with this gRPC status. */
 static mesh_result *call(const mesh_request *request, int32_t grpc_status)
 {
     mesh_result *result;
-    mesh_status status = mesh_call(client, "s", request, &result);
+    mesh_status status = mesh_call(interop.client, "s", request, &result);
     ck_assert_msg(mesh_result_grpc_status(result) == grpc_status, "%s: grpc-status %d: %s", mesh_status_name(status),
                   (int)mesh_result_grpc_status(result), mesh_result_message(result));
     return result;
@@ -77,8 +30,8 @@ static size_t payload_of(const mesh_result *result)
 
 START_TEST(empty_unary)
 {
-    begin(_i, "");
-    mesh_request request = unary(SERVICE "EmptyCall", NULL);
+    interop_begin(_i, "");
+    mesh_request request = interop_request(SERVICE "EmptyCall", NULL);
     mesh_result *result = call(&request, MESH_GRPC_OK);
     ck_assert_int_eq(mesh_result_code(result), MESH_OK);
     ck_assert_uint_eq(mesh_result_body_size(result), 0);
@@ -96,9 +49,9 @@ static struct message large_request(void)
 
 START_TEST(large_unary)
 {
-    begin(_i, "");
+    interop_begin(_i, "");
     struct message message = large_request();
-    mesh_request request = unary(SERVICE "UnaryCall", &message);
+    mesh_request request = interop_request(SERVICE "UnaryCall", &message);
     for (int i = 0; i < 5; i++) {
         mesh_result *result = call(&request, MESH_GRPC_OK);
         ck_assert_uint_eq(payload_of(result), LARGE_RESPONSE);
@@ -115,9 +68,9 @@ START_TEST(custom_metadata)
     size_t size = mesh_grpc_binary_encode(bytes, sizeof(bytes), text);
     const mesh_header fields[] = { { "x-grpc-test-echo-initial", 24, "test_initial_metadata_value", 27 },
                                    { "x-grpc-test-echo-trailing-bin", 29, text, size } };
-    begin(_i, "");
+    interop_begin(_i, "");
     struct message message = large_request();
-    mesh_request request = unary(SERVICE "UnaryCall", &message);
+    mesh_request request = interop_request(SERVICE "UnaryCall", &message);
     request.headers = fields;
     request.header_count = 2;
     mesh_result *result = call(&request, MESH_GRPC_OK);
@@ -134,12 +87,12 @@ END_TEST
 
 static void expect_words(int tls, const char *words)
 {
-    begin(tls, "");
+    interop_begin(tls, "");
     struct message message = message_new(), status = message_new();
     message_number(&status, 1, MESH_GRPC_UNKNOWN);
     message_bytes(&status, 2, words, strlen(words));
     message_bytes(&message, 7, status.bytes, status.size);
-    mesh_request request = unary(SERVICE "UnaryCall", &message);
+    mesh_request request = interop_request(SERVICE "UnaryCall", &message);
     mesh_result *result = call(&request, MESH_GRPC_UNKNOWN);
     ck_assert_int_eq(mesh_result_code(result), MESH_OK);
     ck_assert_str_eq(mesh_result_grpc_message(result), words);
@@ -164,9 +117,9 @@ START_TEST(unimplemented_method_and_service)
 {
     static const char *const paths[] = { SERVICE "UnimplementedCall",
                                          "/grpc.testing.UnimplementedService/UnimplementedCall" };
-    begin(_i, "");
+    interop_begin(_i, "");
     for (size_t i = 0; i < 2; i++) {
-        mesh_request request = unary(paths[i], NULL);
+        mesh_request request = interop_request(paths[i], NULL);
         mesh_result *result = call(&request, MESH_GRPC_UNIMPLEMENTED);
         ck_assert_int_eq(mesh_result_code(result), MESH_OK);
         ck_assert_str_ne(mesh_result_grpc_message(result), "");
@@ -178,18 +131,18 @@ END_TEST
 /* The server would take ten seconds: it is the client, or the server by grpc-timeout, that ends the call. */
 START_TEST(timeout_on_sleeping_server)
 {
-    begin(_i, "");
+    interop_begin(_i, "");
     struct message message = message_new(), response = message_new();
     message_number(&response, 1, 31415);
     message_number(&response, 2, 10000000);
     message_bytes(&message, 2, response.bytes, response.size);
     message_add_payload(&message, 3, 27182);
-    mesh_request request = unary(SERVICE "FullDuplexCall", &message);
+    mesh_request request = interop_request(SERVICE "FullDuplexCall", &message);
     request.timeout_ns = 100 * (PAPERS_SECOND / 1000);
     mesh_result_free(call(&request, MESH_GRPC_DEADLINE_EXCEEDED));
     message_free(&response);
     message_free(&message);
-    request = unary(SERVICE "EmptyCall", NULL);
+    request = interop_request(SERVICE "EmptyCall", NULL);
     mesh_result_free(call(&request, MESH_GRPC_OK));
 }
 END_TEST
@@ -214,8 +167,8 @@ START_TEST(retried_as_configured_and_pushed_back)
 {
     mesh_header fields[] = { { "x-fail-first", 12, retries[_i].first, strlen(retries[_i].first) },
                              { "x-pushback", 10, NULL, 0 } };
-    begin(0, retries[_i].members);
-    mesh_request request = unary(SERVICE "EmptyCall", NULL);
+    interop_begin(0, retries[_i].members);
+    mesh_request request = interop_request(SERVICE "EmptyCall", NULL);
     request.headers = fields;
     request.header_count = 1;
     if (retries[_i].pushback) {
@@ -237,7 +190,7 @@ enum { THREADS = 4, CALLS = 200 };
 
 static void *caller(void *user)
 {
-    mesh_request request = unary(SERVICE "EmptyCall", NULL);
+    mesh_request request = interop_request(SERVICE "EmptyCall", NULL);
     for (int i = 0; i < CALLS; i++)
         mesh_result_free(call(&request, MESH_GRPC_OK));
     return user;
@@ -246,13 +199,13 @@ static void *caller(void *user)
 START_TEST(threads_share_a_connection)
 {
     pthread_t threads[THREADS];
-    begin(_i, "");
+    interop_begin(_i, "");
     for (int i = 0; i < THREADS; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, caller, NULL), 0);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     mesh_counters counters = MESH_COUNTERS_INIT;
-    ck_assert_int_eq(mesh_client_counters(client, "s", NULL, &counters), MESH_OK);
+    ck_assert_int_eq(mesh_client_counters(interop.client, "s", NULL, &counters), MESH_OK);
     ck_assert_uint_eq(counters.attempt_failures, 0);
     ck_assert_uint_eq(counters.responses, (uint64_t)THREADS * CALLS);
 }
@@ -272,9 +225,9 @@ int main(void)
     };
     Suite *suite = suite_create("grpc-go");
     TCase *tcase = tcase_create("grpc-go");
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, interop_setup, interop_teardown);
     for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-        tcase_add_loop_test(tcase, tests[i], 0, 2);
+        tcase_add_loop_test(tcase, tests[i], 0, INTEROP_WAYS);
     tcase_add_loop_test(tcase, retried_as_configured_and_pushed_back, 0, (int)(sizeof(retries) / sizeof(retries[0])));
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -2,7 +2,6 @@
 /* grpc_peer.c - our HTTP/2 codec as a server, with bodies and trailers out of a table. */
 #include "support/grpc_peer.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 enum { FIELDS = 16, OUT_MAX = 64 << 20 };
@@ -27,8 +26,8 @@ static size_t parse(const char *text, mesh_header fields[FIELDS])
     size_t count = 0;
     while (text != NULL && *text != '\0') {
         size_t size = strcspn(text, "\n"), name = strcspn(text, ":");
-        ck_assert_uint_lt(count, FIELDS);
-        ck_assert_uint_lt(name + 1, size);
+        NEED(count < FIELDS);
+        NEED(name + 1 < size);
         fields[count++] = (mesh_header){ text, name, text + name + 2, size - name - 2 };
         text += size + (text[size] == '\n');
     }
@@ -76,7 +75,7 @@ static void give(struct reply *reply)
     struct http2_response response = { .status = answer->status, .groups = &head, .group_count = 1, .no_size = true };
     if (!bare)
         response.body = (struct body_source){ .next = next_piece, .next_user = reply, .size = -1 };
-    ck_assert(mesh__http2_respond(reply->stream, &response));
+    NEED(mesh__http2_respond(reply->stream, &response));
 }
 
 static const struct grpc_answer *next_answer(struct grpc_peer *peer)
@@ -98,7 +97,7 @@ static bool on_head(void *user, struct http2_stream *stream, const struct http1_
                          (int)head->headers[i].value_size, head->headers[i].value);
     memcpy(peer->fields, mesh__buf_text(&text), text.size + 1);
     mesh__buf_fini(&text);
-    ck_assert_uint_lt(head->path.size, sizeof(peer->path));
+    NEED(head->path.size < sizeof(peer->path));
     memcpy(peer->path, head->path.data, head->path.size);
     peer->path[head->path.size] = '\0';
     mesh__buf_clear(&peer->body);
@@ -131,7 +130,7 @@ static bool on_end(void *user, struct http2_stream *stream)
         return true;
     }
     struct reply *reply = calloc(1, sizeof(*reply));
-    ck_assert_ptr_nonnull(reply);
+    NEED(reply);
     *reply = (struct reply){ .line = line, .answer = answer, .stream = stream };
     mesh__http2_set_stream_user(stream, reply);
     give(reply);
@@ -175,13 +174,13 @@ static void *opened(void *user, struct memory_connection *connection)
 {
     struct grpc_peer *peer = user;
     struct line *line = calloc(1, sizeof(*line));
-    ck_assert_ptr_nonnull(line);
+    NEED(line);
     const struct http2_config config = { .role = HTTP2_SERVER,
                                          .limits = { 65536, 100, UINT64_C(1) << 30 },
                                          .max_streams = 100 };
     *line = (struct line){ .peer = peer, .connection = connection };
     line->conn = mesh__http2_new(&peer->pool, &config, &events, line);
-    ck_assert_ptr_nonnull(line->conn);
+    NEED(line->conn);
     peer->connections++;
     send_all(line);
     return line;
@@ -222,7 +221,7 @@ void grpc_peer_fini(struct grpc_peer *peer)
 
 void grpc_peer_listen(struct grpc_peer *peer, struct memory_network *network, const char *address)
 {
-    ck_assert(mesh__memory_listen(network, address, &memory_peer, peer));
+    NEED(mesh__memory_listen(network, address, &memory_peer, peer));
 }
 
 bool grpc_peer_saw(const struct grpc_peer *peer, const char *field)

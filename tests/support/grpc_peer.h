@@ -7,7 +7,14 @@
 #include "net/memory.h"
 #include "wire/http2.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #define GRPC_PEER_TEXT 4096
+
+/* What a test cannot go on without; also where no test runner is. */
+#define NEED(condition)                                                                                                \
+    ((condition) ? (void)0 : (void)(fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition), abort()))
 
 /* Fields are lines: "content-type: application/grpc\ngrpc-status: 0". */
 struct grpc_answer {
