@@ -6,6 +6,7 @@
 #include "client/driver.h"
 #include "client/request.h"
 #include "client/snapshot.h"
+#include "client/stream.h"
 #include "net/reentry.h"
 
 #include <errno.h>
@@ -133,6 +134,8 @@ static void take(struct call *call)
             mesh__list_push(&call->shard->sleepers, &call->sleeping);
         mesh__call_start(call);
     }
+    if ((what & POST_STREAM) && call->started && call->stream)
+        mesh__stream_serve(call);
     /* A cancellation may have come before the start; it is of this call if it names its generation. */
     if (atomic_load(&call->cancelled) == atomic_load(&call->generation))
         mesh__call_cancel(call);

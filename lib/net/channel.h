@@ -26,8 +26,10 @@ struct failure {
     int error_number;   /* errno, or 0 */
     bool unsent;        /* the peer provably did not act: no byte of the request was given to a connection, or the peer
                            said so (HTTP/2: REFUSED_STREAM, above GOAWAY) */
-    bool stale; /* it tells of the connection, not of the endpoint: a used one closed without a byte of response,
-                   or one that the peer went away from in order */
+    bool stale;   /* it tells of the connection, not of the endpoint: a used one closed without a byte of response,
+                     or one that the peer went away from in order */
+    bool by_peer; /* HTTP/2: the peer sent RST_STREAM, with this code: */
+    uint32_t code;
 };
 
 /* What an exchange is told, from the loop or from inside mesh__pool_acquire(); each may cancel the exchange. After

@@ -119,7 +119,9 @@ static struct failure failure_of(const struct channel_http2 *self, const struct 
     struct failure failure = { .status = closed->status,
                                .reason = closed->reason,
                                .error_number = self->error_number,
-                               .unsent = closed->unprocessed || exchange->sent == 0 };
+                               .unsent = closed->unprocessed || exchange->sent == 0,
+                               .by_peer = closed->by_peer,
+                               .code = closed->code };
     if (closed->http1_required) {
         failure.status = MESH_REFUSED;
         failure.reason = "the peer wants this request over HTTP/1.1";

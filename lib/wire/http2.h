@@ -67,7 +67,9 @@ struct http2_config {
                                    bytes of names and values, 4 more a field, pseudo-fields included */
     uint32_t max_streams;       /* a server's SETTINGS_MAX_CONCURRENT_STREAMS; a client opens no more than this (0: as
                                    the peer says) */
-    int32_t first_id;           /* a client's first stream; 0: 1 */
+    bool apart;       /* only a stream's window waits for mesh__http2_consume(); the connection's is given back as
+                         bytes come, so that streams which nobody reads do not hold up the others */
+    int32_t first_id; /* a client's first stream; 0: 1 */
 };
 
 /* How a stream ended. */

@@ -171,6 +171,9 @@ bool mesh__http2_window_open(struct http2_conn *conn);
 /* What a stream may still receive, once its head has come: `length` as in struct http1_head. */
 void mesh__http2_window_limit(struct http2_stream *stream, int64_t length);
 
+/* What was told of a stream that has ended, and not consumed, goes back to the connection's window. */
+void mesh__http2_window_release(struct http2_stream *stream);
+
 /* Body bytes of a stream that nobody will consume go back to the connection's window. */
 void mesh__http2_window_return(struct http2_conn *conn, size_t size);
 

@@ -205,6 +205,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
     }
     stream->received += size;
     stream->held += size;
+    if (conn->config.apart)
+        mesh__http2_window_return(conn, size);
     if (stream->received > stream->limits.max_body) {
         pass_limit(stream, MESH_BODY_TOO_LARGE, "a body beyond max_body");
         return 0;

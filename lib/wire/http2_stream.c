@@ -110,7 +110,7 @@ void mesh__http2_tell_closed(struct http2_stream *stream, uint32_t code)
     judge(stream, code, &closed);
     leave_fields(stream);
     mesh__list_remove(&stream->link);
-    mesh__http2_window_return(conn, stream->held);
+    mesh__http2_window_release(stream);
     conn->events->closed(conn->user, stream, &closed);
     mesh__http2_pool_give(conn->pool, stream);
     count_spoiled(conn, closed.status == MESH_OK);
@@ -123,8 +123,7 @@ void mesh__http2_reset(struct http2_stream *stream, uint32_t code)
     leave_fields(stream);
     if (conn->status == MESH_OK && nghttp2_submit_rst_stream(conn->session, NGHTTP2_FLAG_NONE, stream->id, code) != 0)
         mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
-    mesh__http2_window_return(conn, stream->held);
-    stream->held = 0;
+    mesh__http2_window_release(stream);
     if (conn->current == stream)
         stream->gone = stream->quiet = true;
     else
