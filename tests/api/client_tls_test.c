@@ -193,6 +193,51 @@ START_TEST(test_one_wrong_endpoint)
 }
 END_TEST
 
+static uint32_t lines_with(const char *word)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&lines.lock);
+    for (const char *at = lines.text; (at = strstr(at, word)) != NULL; at++)
+        count++;
+    pthread_mutex_unlock(&lines.lock);
+    return count;
+}
+
+/* Verification that was turned off by name is logged as a warning at every connect, and only then. */
+START_TEST(test_verify_none)
+{
+    static const char none[] = "\"tls\": {\"mode\": \"simple\", \"verify\": \"none\"}";
+    char at[64], line[200], words[400];
+    papers_write(&papers, "payment", "spiffe://elsewhere/thief", &papers.stranger);
+    papers_put(&papers, "shop.ca", papers.stranger.certificate); /* the server's own, whom the client does not trust */
+    mesh_server *server = papers_server(&papers, "payment", "\"tls\": {\"mode\": \"simple\"}", "", NULL, answer, NULL);
+    papers_put(&papers, "shop.ca", papers.authority.certificate);
+    quoted(server, at);
+    (void)snprintf(line, sizeof(line), "test: %s was not verified, since tls.verify is \"none\"",
+                   mesh_server_address(server));
+    options.log_level = MESH_LOG_WARN;
+    mesh_client *client = open_client(at, none);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(papers_call(client, "GET", "/", words), MESH_OK); /* on one connection */
+    reload(client, at,
+           "\"max_requests_per_connection\": 1, \"protocol\": \"http1\", "
+           "\"tls\": {\"mode\": \"simple\", \"verify\": \"none\"}");
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(papers_call(client, "GET", "/", words), MESH_OK); /* on one each */
+    for (int i = 0; i < 4; i++)
+        lines_await(&lines, line);
+    ck_assert_uint_eq(lines_with("was not verified"), 4);
+    reload(client, at, "\"tls\": {\"mode\": \"simple\", \"peers\": [\"spiffe://shop/payment\"]}");
+    ck_assert_int_ne(papers_call(client, "GET", "/", words), MESH_OK);
+    reload(client, at, none);
+    ck_assert_int_eq(papers_call(client, "GET", "/", words), MESH_OK);
+    lines_await(&lines, line);
+    ck_assert_uint_eq(lines_with("was not verified"), 5); /* the refused one was verified */
+    mesh_client_free(client);
+    mesh_server_free(server);
+}
+END_TEST
+
 /* A socket that takes connections and never says a word. */
 static int silent_at(char text[64])
 {
@@ -293,6 +338,7 @@ int main(void)
     tcase_add_test(tcase, test_identities);
     tcase_add_test(tcase, test_policy);
     tcase_add_test(tcase, test_one_wrong_endpoint);
+    tcase_add_test(tcase, test_verify_none);
     tcase_add_test(tcase, test_stalled_handshake);
     tcase_add_test(tcase, test_free_while_shaking);
     tcase_add_test(tcase, test_plain_peer);
