@@ -33,7 +33,7 @@ struct failure {
 /* What an exchange is told, from the loop or from inside mesh__pool_acquire(); each may cancel the exchange. After
  * `end` and `failed` the pool has forgotten it. */
 struct exchange_events {
-    void (*ready)(struct exchange *);           /* it has a connection */
+    void (*ready)(struct exchange *);           /* it has a connection; again, if that took nothing of it */
     void (*sent)(struct exchange *, enum sent); /* SENT_PART, SENT_ALL: given to the connection so far */
     bool (*head)(struct exchange *, const struct http1_head *); /* false: memory is out */
     bool (*body)(struct exchange *, struct view);
@@ -59,6 +59,7 @@ struct exchange {
     struct list starved;     /* in pool_group.starved */
     size_t sent;             /* HTTP/1.1: bytes; HTTP/2: not 0 once some may have been given to the connection */
     bool reused;
+    bool moved;                                               /* HTTP/2: it has changed its connection once */
     struct http2_stream *stream;                              /* HTTP/2 */
     struct list on;                                           /* in a list of its HTTP/2 channel */
     mesh_nanos shaking;                                       /* how long hands were shaken on its connection */

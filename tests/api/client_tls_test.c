@@ -208,10 +208,10 @@ START_TEST(test_verify_none)
 {
     static const char none[] = "\"tls\": {\"mode\": \"simple\", \"verify\": \"none\"}";
     char at[64], line[200], words[400];
-    papers_write(&papers, "payment", "spiffe://elsewhere/thief", &papers.stranger);
-    papers_put(&papers, "shop.ca", papers.stranger.certificate); /* the server's own, whom the client does not trust */
-    mesh_server *server = papers_server(&papers, "payment", "\"tls\": {\"mode\": \"simple\"}", "", NULL, answer, NULL);
-    papers_put(&papers, "shop.ca", papers.authority.certificate);
+    struct papers thief; /* whom the client does not trust */
+    papers_make(&thief);
+    papers_write(&thief, "payment", "spiffe://elsewhere/thief", &thief.authority);
+    mesh_server *server = papers_server(&thief, "payment", "\"tls\": {\"mode\": \"simple\"}", "", NULL, answer, NULL);
     quoted(server, at);
     (void)snprintf(line, sizeof(line), "test: %s was not verified, since tls.verify is \"none\"",
                    mesh_server_address(server));
@@ -235,6 +235,7 @@ START_TEST(test_verify_none)
     ck_assert_uint_eq(lines_with("was not verified"), 5); /* the refused one was verified */
     mesh_client_free(client);
     mesh_server_free(server);
+    papers_remove(&thief);
 }
 END_TEST
 
@@ -282,6 +283,39 @@ START_TEST(test_time_of_a_refusal)
     mesh_server *server = open_server("order");
     mesh_client *client = open_client(quoted(server, at), "\"retry\": {\"attempts\": 1}, " TLS);
     ck_assert_int_gt(failed_attempt(client, MESH_TLS_WRONG_ID).tls_ns, 0);
+    mesh_client_free(client);
+    mesh_server_free(server);
+}
+END_TEST
+
+/* Row 104: a server that refuses this side's certificate has its own code, with the alert's name, at the first call and
+ * at those that follow; it is asked as often as the configuration says, and not for ever. */
+START_TEST(test_refused_by_peer)
+{
+    static const char *const protocols[] = { "http1", "http2", "auto" };
+    char at[64], members[300];
+    mesh_server *server =
+        papers_server(&papers, "payment", "\"tls\": {\"mode\": \"mutual\", \"peers\": [\"spiffe://shop/payment\"]}", "",
+                      NULL, answer, NULL);
+    (void)snprintf(
+        members, sizeof(members),
+        "\"protocol\": \"%s\", \"circuit_breaker\": {\"enabled\": false}, \"retry\": {\"attempts\": 3}, " TLS,
+        protocols[_i]);
+    mesh_client *client = open_client(quoted(server, at), members);
+    for (int call = 0; call < 3; call++) {
+        mesh_result *result;
+        ck_assert_int_eq(mesh_call(client, "test", NULL, &result), MESH_TLS_REFUSED_BY_PEER);
+        size_t count = mesh_result_attempt_count(result);
+        ck_assert_msg(count >= 1 && count <= 3, "%zu attempts", count);
+        for (size_t i = 0; i < count; i++) {
+            mesh_attempt attempt = MESH_ATTEMPT_INIT;
+            ck_assert_int_eq(mesh_result_attempt(result, i, &attempt), MESH_OK);
+            ck_assert_int_eq(attempt.status, MESH_TLS_REFUSED_BY_PEER);
+            ck_assert_ptr_nonnull(strstr(attempt.reason, "access_denied"));
+            ck_assert_int_gt(attempt.tls_ns, 0);
+        }
+        mesh_result_free(result);
+    }
     mesh_client_free(client);
     mesh_server_free(server);
 }
@@ -365,6 +399,7 @@ int main(void)
     tcase_add_test(tcase, test_verify_none);
     tcase_add_test(tcase, test_stalled_handshake);
     tcase_add_test(tcase, test_time_of_a_refusal);
+    tcase_add_loop_test(tcase, test_refused_by_peer, 0, 3);
     tcase_add_test(tcase, test_free_while_shaking);
     tcase_add_test(tcase, test_plain_peer);
     tcase_add_test(tcase, test_external);

@@ -26,6 +26,8 @@ static struct {
     struct tls_spec *accepts;            /* what peers demand */
     struct tls_spec *old, *new, *choosy; /* before and after a rotation; expects another peer */
     bool silent;                         /* peers never say a word */
+    bool says_end;                       /* peers say close_notify behind an answer */
+    bool then_leave;                     /* peers leave behind an answer */
 } secured;
 
 static ssize_t tls_line_read(void *user, void *bytes, size_t size)
@@ -75,6 +77,10 @@ static void tls_line_go_on(struct tls_line *at)
     struct iovec answer = { (char *)(uintptr_t)scene.answer, strlen(scene.answer) };
     at->line->answered++;
     ck_assert_int_eq(mesh__tls_write(at->tls, &answer, 1), (ssize_t)answer.iov_len);
+    if (secured.says_end)
+        mesh__tls_finish(at->tls);
+    if (secured.then_leave)
+        mesh__memory_finish(at->connection, FLIGHT);
 }
 
 static void tls_line_received(void *state, struct memory_connection *connection, const char *bytes, size_t size)
