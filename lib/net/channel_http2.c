@@ -136,6 +136,14 @@ static struct failure failure_of(const struct channel_http2 *self, const struct 
     return failure;
 }
 
+/* The connection went away in order before it took anything of the exchange: nothing has been tried yet. Once, since
+ * whatever makes connections go away may do so for ever. */
+static bool may_move(const struct channel_http2 *self, const struct exchange *exchange, const struct failure *failure)
+{
+    return failure->status == MESH_REFUSED && failure->stale && exchange->sent == 0 && !exchange->moved &&
+           !self->channel->pool->retired;
+}
+
 static void on_closed(void *user, struct http2_stream *stream, const struct http2_closed *closed)
 {
     struct channel_http2 *self = user;
@@ -147,12 +155,17 @@ static void on_closed(void *user, struct http2_stream *stream, const struct http
     if (closed->http1_required)
         mesh__pool_fall_back(channel->pool);
     exchange->end_at = loop_of(channel)->now;
+    bool moves = may_move(self, exchange, &failure);
     take_off(self, exchange);
     mesh__pool_settle(channel);
-    if (closed->status == MESH_OK)
+    if (moves) {
+        exchange->moved = true;
+        mesh__pool_acquire(exchange->pool, exchange);
+    } else if (closed->status == MESH_OK) {
         exchange->events->end(exchange);
-    else
+    } else {
         exchange->events->failed(exchange, &failure);
+    }
 }
 
 static void on_settings(void *user, uint32_t max_streams)

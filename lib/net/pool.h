@@ -43,6 +43,8 @@ struct pool_hooks {
     bool (*take_pending)(void *user);
     void (*give_pending)(void *user);
     bool (*wanted_elsewhere)(void *user); /* other groups wait for a place; NULL: never */
+    void (*unverified)(void *user,
+                       const struct address *); /* hands were shaken with who was not verified; NULL: mute */
 };
 
 /* How the connections of a group are secured. */
