@@ -43,7 +43,8 @@ static bool is_closed(void *user)
     return script_open_now(closing->harness->script, closing->endpoint) == 0;
 }
 
-/* A connection that the peer has closed is found out before it is used, or the call is repeated on another. */
+/* A connection that the peer has closed is found out before it is used; only where a stream that has ended cannot be
+ * read at once, behind frames or records, the call is repeated on another at no cost. */
 static void stale_connection(struct harness *harness)
 {
     harness_open(harness, TEST_SERVICE);
@@ -53,13 +54,16 @@ static void stale_connection(struct harness *harness)
         mesh_result *result = harness_call(harness, "test", &request);
         EXPECT_RESULT(harness, result, MESH_OK, 200);
         mesh_result_free(result);
-        if (harness->peer) /* in memory it is the client that closes */
-            harness_until(harness, is_closed, &(struct closing){ harness, i });
+        harness_until(harness, is_closed, &(struct closing){ harness, i });
         request = request_of("POST", "/echo", "body");
         request.endpoint = harness->endpoints[i];
         result = harness_call(harness, "test", &request);
         EXPECT_RESULT(harness, result, MESH_OK, 200);
-        EXPECT_INT(harness, mesh_result_attempt_count(result), 1);
+        bool found = mesh_result_attempt_count(result) == 1;
+        bool may_miss = harness->cell.network == NETWORK_INVERTING && (harness->cell.http2 || harness->cell.secured);
+        EXPECT(harness, found || may_miss, "%s", mesh_result_message(result));
+        if (!found)
+            expect_attempts(harness, result, 2, MESH_RETRY_UNSENT, MESH_STOP_NONE);
         mesh_result_free(result);
     }
     harness_close(harness);
