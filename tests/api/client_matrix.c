@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define ROWS_MAX 100
-#define FEWER_THREADS 8 /* where each connection costs a handshake */
+#define FEWER_THREADS 4 /* where each connection costs a handshake */
 #define CELLS_MAX ((int)DRIVERS * (int)NETWORKS * 2)
 
 static const char *const driver_names[] = { "blocking", "next", "external", "threads", "dispatcher" };
