@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LARGE ((size_t)3 << 20)
@@ -300,6 +301,8 @@ START_TEST(more_calls_than_streams)
 }
 END_TEST
 
+/* But for what the peer has kept: each second brings another "date", of which the header table keeps the latest, two
+ * blocks each, until its 4 KiB are full. */
 START_TEST(steady_calls_take_no_memory)
 {
     start_nghttpd(_i == 1);
@@ -307,8 +310,10 @@ START_TEST(steady_calls_take_no_memory)
     many(client, "/small", 80, 4000); /* more at once than later, so that no peak is a new one */
     unsigned long long before = atomic_load(&allocations);
     ck_assert_uint_gt(before, 0);
+    time_t began = time(NULL);
     many(client, "/small", 20, 2000);
-    ck_assert_uint_eq(atomic_load(&allocations), before);
+    unsigned long long dates = (unsigned long long)(time(NULL) - began) + 1;
+    ck_assert_uint_le(atomic_load(&allocations) - before, 2 * dates);
     mesh_client_free(client);
 }
 END_TEST
