@@ -158,7 +158,8 @@ START_TEST(test_many_messages)
         frame[GRPC_FRAME_HEAD + i] = stream_byte(i);
     mesh_server *server = open_server(settings, &options, handle, NULL);
     caller_connect(&caller, mesh_server_address(server));
-    ck_assert_msg(caller_ask(&caller, &call) == 200 && call.outcome == 0, "%d %u %d", (int)call.outcome, call.code, caller.gone);
+    ck_assert_msg(caller_ask(&caller, &call) == 200 && call.outcome == 0, "%d %u %d", (int)call.outcome, call.code,
+                  caller.gone);
     ck_assert_str_eq(call_value(&call, "grpc-message", text), "100%25 of 40: OK");
     ck_assert_uint_eq(call.received.size, MESSAGES * FRAME);
     for (size_t i = 0; i < MESSAGES; i++)
