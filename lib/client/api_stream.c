@@ -147,7 +147,7 @@ mesh_status mesh_stream_head(mesh_stream *stream, int64_t timeout_ns, const mesh
     if (head == NULL)
         return MESH_EINVAL;
     mesh_status status = mesh__stream_run(stream, mesh__stream_try_head, &wish, timeout_ns);
-    *head = status == MESH_OK ? stream->result : NULL;
+    *head = status == MESH_OK ? wish.head : NULL;
     return status;
 }
 

@@ -96,7 +96,7 @@ mesh_status mesh__stream_try_read(struct mesh_stream *stream, struct wish *wish)
 
 mesh_status mesh__stream_try_head(struct mesh_stream *stream, struct wish *wish)
 {
-    (void)wish;
+    wish->head = stream->answered ? stream->result : NULL;
     if (stream->answered || stream->call == NULL)
         return stream->answered ? MESH_OK : stream->status;
     stream->wanted |= STREAM_WANTS_HEAD;

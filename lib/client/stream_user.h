@@ -13,8 +13,9 @@ struct wish {
     char *space;      /* where bytes that are read go */
     size_t size;
     size_t done; /* bytes written or read */
-    bool found;  /* a message is in stream.message */
-    bool tell;   /* the driver has something to do */
+    const mesh_result *head;
+    bool found; /* a message is in stream.message */
+    bool tell;  /* the driver has something to do */
 };
 
 typedef mesh_status stream_try(struct mesh_stream *, struct wish *);
