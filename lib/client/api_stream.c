@@ -133,10 +133,7 @@ mesh_status mesh_stream_end(mesh_stream *stream, const mesh_header *trailers, si
     mesh_header *copy = NULL;
     if (count > 0 && (copy = copy_fields(&stream->mem, trailers, count)) == NULL)
         return MESH_NO_MEMORY;
-    mesh_status status = mesh__stream_half_close(stream, copy, count);
-    if (status != MESH_OK)
-        mesh__mem_free(&stream->mem, copy);
-    return status;
+    return mesh__stream_half_close(stream, copy, count);
 }
 
 /* ---- the response ---- */
