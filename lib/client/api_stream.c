@@ -133,10 +133,7 @@ mesh_status mesh_stream_end(mesh_stream *stream, const mesh_header *trailers, si
     mesh_header *copy = NULL;
     if (count > 0 && (copy = copy_fields(&stream->mem, trailers, count)) == NULL)
         return MESH_NO_MEMORY;
-    mesh_status status = mesh__stream_half_close(stream, copy, count);
-    if (status != MESH_OK)
-        mesh__mem_free(&stream->mem, copy);
-    return status;
+    return mesh__stream_half_close(stream, copy, count);
 }
 
 /* ---- the response ---- */
@@ -147,7 +144,7 @@ mesh_status mesh_stream_head(mesh_stream *stream, int64_t timeout_ns, const mesh
     if (head == NULL)
         return MESH_EINVAL;
     mesh_status status = mesh__stream_run(stream, mesh__stream_try_head, &wish, timeout_ns);
-    *head = status == MESH_OK ? stream->result : NULL;
+    *head = status == MESH_OK ? wish.head : NULL;
     return status;
 }
 

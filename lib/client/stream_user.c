@@ -96,7 +96,7 @@ mesh_status mesh__stream_try_read(struct mesh_stream *stream, struct wish *wish)
 
 mesh_status mesh__stream_try_head(struct mesh_stream *stream, struct wish *wish)
 {
-    (void)wish;
+    wish->head = stream->answered ? stream->result : NULL;
     if (stream->answered || stream->call == NULL)
         return stream->answered ? MESH_OK : stream->status;
     stream->wanted |= STREAM_WANTS_HEAD;
@@ -273,16 +273,18 @@ mesh_status mesh__stream_half_close(struct mesh_stream *stream, mesh_header *tra
     struct shard *shard = NULL;
     pthread_mutex_lock(&stream->lock);
     mesh_status status = stream->call == NULL ? stream->status : stream->out_ended ? MESH_EINVAL : MESH_OK;
-    if (status == MESH_OK && !stream->out_ended) {
+    if (status == MESH_OK && stream->call) {
         stream->out_ended = true;
         stream->trailers = trailers;
         stream->trailer_count = count;
-        if (stream->call && stream->source_waits && post(stream)) {
+        trailers = NULL;
+        if (stream->source_waits && post(stream)) {
             shard = stream->shard;
             mesh__client_enter(shard);
         }
     }
     pthread_mutex_unlock(&stream->lock);
+    mesh__mem_free(&stream->mem, trailers);
     if (shard) {
         mesh__driver_stir(shard);
         mesh__client_exit(shard);

@@ -13,8 +13,9 @@ struct wish {
     char *space;      /* where bytes that are read go */
     size_t size;
     size_t done; /* bytes written or read */
-    bool found;  /* a message is in stream.message */
-    bool tell;   /* the driver has something to do */
+    const mesh_result *head;
+    bool found; /* a message is in stream.message */
+    bool tell;  /* the driver has something to do */
 };
 
 typedef mesh_status stream_try(struct mesh_stream *, struct wish *);
@@ -30,8 +31,8 @@ stream_try mesh__stream_try_over;    /* the call has ended */
 /* Tries until something could be done, the call has ended or the time is up. Waits as mesh/stream.h says. */
 mesh_status mesh__stream_run(struct mesh_stream *, stream_try *, struct wish *, int64_t timeout_ns);
 
-/* The request is complete. Takes over `trailers`, which are in one block of the stream's memory, or NULL; on failure
- * they stay the caller's. */
+/* The request is complete. Takes over `trailers`, whatever it returns: they are in one block of the stream's memory, or
+ * NULL. */
 mesh_status mesh__stream_half_close(struct mesh_stream *, mesh_header *trailers, size_t count);
 
 /* Asks the call to end, if it has not. */

@@ -355,6 +355,7 @@ static bool open_codec(struct channel *channel)
     *self = (struct channel_http2){ .channel = channel, .memory = memory, .write.run = on_write };
     struct http2_config config = { .role = HTTP2_CLIENT,
                                    .secure = channel->spec != NULL,
+                                   .apart = true, /* a stream that nobody reads holds up itself only */
                                    .limits = channel->pool->group->policy.limits };
     self->conn = mesh__http2_new(memory, &config, &http2_events, self);
     if (self->conn == NULL) {

@@ -234,6 +234,119 @@ START_TEST(callbacks)
 }
 END_TEST
 
+/* ---- notes where the library drives ---- */
+
+struct notes {
+    mesh_client *client;
+    mesh_stream *stream;
+    uint64_t size;
+    sem_t over;
+};
+
+/* Reads what there is; MESH_EAGAIN: another note will come. */
+static mesh_status read_on(struct notes *notes)
+{
+    char bytes[5000];
+    size_t got = 1;
+    mesh_status status = MESH_OK;
+    while (status == MESH_OK && got > 0) {
+        status = mesh_stream_read(notes->stream, bytes, sizeof(bytes), 0, &got);
+        notes->size += is_pattern(bytes, notes->size, got) ? got : 0;
+    }
+    return status;
+}
+
+static void on_completion(const mesh_completion *completion, void *user)
+{
+    struct notes *notes = user;
+    if (completion->kind != MESH_COMPLETION_STREAM || completion->user != notes)
+        return;
+    if (read_on(notes) != MESH_EAGAIN)
+        sem_post(&notes->over);
+}
+
+static mesh_stream *open_noted(mesh_client *client, const char *body, size_t size, void *user)
+{
+    mesh_stream *stream;
+    mesh_request request = MESH_REQUEST_INIT;
+    request.method = "POST";
+    request.path = "/echo";
+    request.flags = MESH_STREAM_NOTIFY | MESH_STREAM_WHOLE;
+    request.body = body;
+    request.body_size = size;
+    ck_assert_int_eq(mesh_stream_open(client, "test", &request, user, &stream), MESH_OK);
+    return stream;
+}
+
+enum { NOTED = 400000 };
+
+/* By mesh_client_next(), beside a call that ends; and one note is all that an MESH_EAGAIN brings. */
+START_TEST(notes_by_next)
+{
+    static char body[NOTED];
+    struct stream_scene scene;
+    struct notes notes = { .size = 0 };
+    pattern(body, 0, sizeof(body));
+    stream_scene_begin(&scene, _i);
+    stream_scene_open(&scene);
+    mesh_request request = MESH_REQUEST_INIT;
+    request.path = "/empty";
+    notes.stream = open_noted(scene.client, body, sizeof(body), &notes);
+    ck_assert_int_eq(mesh_call_start(scene.client, "test", &request, &notes, NULL), MESH_OK);
+    mesh_status status = read_on(&notes);
+    bool ended = false;
+    while (status == MESH_EAGAIN || !ended) {
+        mesh_completion completion = MESH_COMPLETION_INIT;
+        uint32_t count;
+        ck_assert_int_eq(mesh_client_next(scene.client, &completion, 1, -1, &count), MESH_OK);
+        ck_assert_ptr_eq(completion.user, &notes);
+        if (completion.kind == MESH_COMPLETION_DONE) {
+            ck_assert_ptr_null(completion.stream);
+            mesh_result_free(completion.result);
+            ended = true;
+        } else {
+            ck_assert_ptr_eq(completion.stream, notes.stream);
+            status = read_on(&notes);
+        }
+    }
+    ck_assert_int_eq(status, MESH_OK);
+    ck_assert_uint_eq(notes.size, NOTED);
+    mesh_completion none = MESH_COMPLETION_INIT;
+    uint32_t count;
+    ck_assert_int_eq(mesh_client_next(scene.client, &none, 1, 0, &count), MESH_DEADLINE);
+    mesh_result_free(finish(notes.stream));
+    /* One that waits in the queue goes with its stream. */
+    notes.stream = open_noted(scene.client, body, sizeof(body), &notes);
+    size_t got;
+    (void)(mesh_stream_read(notes.stream, body, 1, 0, &got) == MESH_EAGAIN);
+    mesh_result_free(finish(notes.stream));
+    ck_assert_int_eq(mesh_client_next(scene.client, &none, 1, 0, &count), MESH_DEADLINE);
+    stream_scene_close(&scene);
+}
+END_TEST
+
+START_TEST(notes_by_callback)
+{
+    static char body[NOTED];
+    struct stream_scene scene;
+    struct notes notes = { .size = 0 };
+    pattern(body, 0, sizeof(body));
+    sem_init(&notes.over, 0, 0);
+    stream_scene_begin(&scene, _i);
+    scene.on_completion = on_completion;
+    scene.user = &notes;
+    stream_scene_open(&scene);
+    notes.stream = open_noted(scene.client, body, sizeof(body), &notes);
+    if (read_on(&notes) != MESH_EAGAIN) /* else the rest is the callback's */
+        sem_post(&notes.over);
+    scene_await(&scene, &notes.over);
+    ck_assert_uint_eq(notes.size, NOTED);
+    mesh_result_free(finish(notes.stream));
+    stream_scene_close(&scene);
+    sem_destroy(&notes.over);
+}
+END_TEST
+
 /* ---- many at once ---- */
 
 enum { THREADS = 4, ROUNDS = 60 };
@@ -330,6 +443,8 @@ int main(void)
     tcase_add_loop_test(tcase, the_first_message_may_come_with_the_request, 0, STREAM_DRIVERS);
     tcase_add_loop_test(tcase, no_messages, 0, STREAM_DRIVERS);
     tcase_add_loop_test(tcase, callbacks, 0, STREAM_CELLS);
+    tcase_add_loop_test(tcase, notes_by_next, 0, STREAM_EXTERNAL);
+    tcase_add_loop_test(tcase, notes_by_callback, 0, STREAM_CELLS);
     tcase_add_loop_test(tcase, many_streams, 0, STREAM_CELLS);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -291,6 +291,8 @@ void stream_scene_open(struct stream_scene *scene)
     own.allocator = &allocator;
     own.mode = scene->driver == STREAM_EXTERNAL ? MESH_EXTERNAL : MESH_OWNED;
     own.shards = 1;
+    own.on_completion = scene->on_completion;
+    own.user = scene->user;
     own.threads = scene->driver == STREAM_THREADS ? 1 : 0;
     ck_assert_msg(mesh_client_open(config, &own, &scene->client, &error) == MESH_OK, "%s", mesh_error_text(error));
     mesh_config_free(config);

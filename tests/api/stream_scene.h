@@ -40,6 +40,8 @@ struct stream_scene {
     enum stream_driver driver;
     const char *endpoint; /* NULL: the server's */
     const char *service;  /* further members of the service in the config, as ", 'timeout': '1s'" */
+    void (*on_completion)(const mesh_completion *, void *user); /* NULL: mesh_client_next() */
+    void *user;
     mesh_server *server;
     mesh_client *client;
     struct memory_count memory; /* of the client */
