@@ -184,7 +184,10 @@ static void on_goaway(void *user, const struct http2_goaway *goaway)
     struct channel *channel = self->channel;
     if (channel->state == CHANNEL_CLOSED)
         return;
-    self->go_in_time = goaway->code == HTTP2_NO_ERROR;
+    bool http1_required = goaway->code == HTTP2_HTTP_1_1_REQUIRED;
+    self->go_in_time = goaway->code == HTTP2_NO_ERROR || http1_required;
+    if (http1_required)
+        mesh__pool_fall_back(channel->pool);
     if (goaway->code == HTTP2_ENHANCE_YOUR_CALM && channel->pool->calm < CALM_MAX)
         channel->pool->calm++;
     mesh__pool_settle(channel);
@@ -287,8 +290,8 @@ static bool write_frames(struct channel_http2 *self, struct buf *out)
     struct channel *channel = self->channel;
     mesh__buf_clear(out);
     mesh_status status = mesh__http2_write(self->conn, out, WRITE_AT_ONCE);
-    if (channel->state == CHANNEL_CLOSED)
-        return false;
+    if (channel->state == CHANNEL_CLOSED && status == MESH_OK)
+        return false; /* else it closed since it is broken, and its last words say why */
     size_t sent = out->size > 0 ? put(self, out->data, out->size) : 0;
     if (channel->state == CHANNEL_CLOSED)
         return false;
@@ -356,7 +359,8 @@ static bool open_codec(struct channel *channel)
     struct http2_config config = { .role = HTTP2_CLIENT,
                                    .secure = channel->spec != NULL,
                                    .apart = true, /* a stream that nobody reads holds up itself only */
-                                   .limits = channel->pool->group->policy.limits };
+                                   .limits = channel->pool->group->policy.limits,
+                                   .first_id = channel->pool->group->policy.first_id };
     self->conn = mesh__http2_new(memory, &config, &http2_events, self);
     if (self->conn == NULL) {
         mesh__http2_pool_give(memory, self);

@@ -298,8 +298,8 @@ static struct channel *take_idle(struct pool *pool)
     while (!mesh__list_empty(&pool->idle)) {
         struct channel *channel = CONTAINER_OF(pool->idle.next, struct channel, link);
         bool just_used = channel->idle_turn == pool->group->loop->turns;
-        if (!is_good(channel)) {
-            mesh__channel_close(channel);
+        if (!is_good(channel) || channel->codec->room(channel) == 0) {
+            mesh__channel_close(channel); /* without room: its peer takes no streams, and may on another one */
         } else if (just_used || mesh__channel_look(channel)) {
             move(channel, &pool->rest);
             channel->state = CHANNEL_BUSY;
