@@ -151,6 +151,8 @@ void mesh__call_feed(struct call *call, const struct machine_input *input)
 {
     if (call->done || call->input_count == CALL_INPUTS)
         return; /* BODY is not fed, so that few events can come within a step: far fewer than there are places */
+    if (call->input_count == 0)
+        call->input_first = 0; /* its memory is at hand, which that of the other places is not */
     call->inputs[(call->input_first + call->input_count) % CALL_INPUTS] = *input;
     call->input_count++;
     if (!call->stepping)

@@ -63,7 +63,7 @@ struct exchange {
     struct view method, path, authority;
     const struct http1_field_group *groups;
     size_t group_count;
-    struct body_source body; /* its source is asked from the loop or from inside mesh__pool_acquire() */
+    struct body_source body; /* used up as it is sent; its source is asked as events are told */
     bool to_head;            /* the request is HEAD */
     bool credit; /* bytes that `body` told count against what the peer may send until mesh__exchange_consume(), else
                     they are done with at once */
