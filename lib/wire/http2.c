@@ -5,6 +5,7 @@
 /* nghttp2's own limits on CONTINUATION and RST_STREAM, behind ours: it must not pass one in the middle of the very read
  * in which ours was passed, since it would say something else, or nothing, for the reason. */
 #define NO_LIMIT (1 << 30)
+#define STREAMS_FIRST 100 /* so many the peer is taken to allow before it has said how many */
 /* Of HPACK's table for what we send; the one for what we receive has the default 4096, since not every peer follows a
  * smaller one. An entry costs nghttp2 three times what it counts, and what calls of one service repeat fits here. */
 #define TABLE_SIZE 1024
@@ -37,7 +38,7 @@ static void *resize(void *block, size_t size, void *user)
 static void set_options(nghttp2_option *option)
 {
     nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_peer_max_concurrent_streams(option, 100);
+    nghttp2_option_set_peer_max_concurrent_streams(option, STREAMS_FIRST);
     nghttp2_option_set_max_deflate_dynamic_table_size(option, TABLE_SIZE);
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, HTTP2_ACKS_MAX);
@@ -89,6 +90,7 @@ struct http2_conn *mesh__http2_new(struct http2_pool *pool, const struct http2_c
     if (conn == NULL)
         return NULL;
     *conn = (struct http2_conn){ .pool = pool, .config = *config, .events = events, .user = user };
+    conn->peer_streams = STREAMS_FIRST;
     conn->screen.skip = config->role == HTTP2_SERVER ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
     mesh__list_init(&conn->streams);
     if (!open_session(conn) || !submit_settings(conn) || !mesh__http2_window_open(conn)) {
@@ -275,7 +277,7 @@ mesh_status mesh__http2_write(struct http2_conn *conn, struct buf *out, size_t m
         ssize_t size = nghttp2_session_mem_send(conn->session, &bytes);
         if (size < 0)
             fail_session(conn, (int)size);
-        else if (size > 0 && !mesh__buf_append(out, bytes, (size_t)size))
+        else if (size > 0 && !mesh__http2_append_frame(conn, bytes, (size_t)size))
             mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
         terminate(conn);
         if ((size <= 0 && !conn->out_paused) || out->failed)
@@ -314,7 +316,7 @@ uint32_t mesh__http2_room(const struct http2_conn *conn)
 {
     if (mesh__http2_draining(conn))
         return 0;
-    uint32_t most = nghttp2_session_get_remote_settings(conn->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    uint32_t most = conn->peer_streams;
     if (conn->config.max_streams > 0 && conn->config.max_streams < most)
         most = conn->config.max_streams;
     return conn->open < most ? most - conn->open : 0;
