@@ -35,9 +35,9 @@ typedef struct mesh_reply {
 /* Does what MESH_REPLY_INIT does. */
 MESH_API void mesh_reply_init(mesh_reply *reply);
 
-/* Listens as "servers"/`name` of the config says and serves until closed. Of `options` the allocator, the log, the span
- * and the audit callback are used; its threads are its own. Where the server does TLS, the files of the config's
- * identity are read now: MESH_ECONFIG names the file that is wrong. From then on they are watched. */
+/* Listens as "servers"/`name` of the config says and serves until closed. Of `options` the allocator, the flags,
+ * the log, the span and the audit callback are used; its threads are its own. Where the server does TLS, the files of
+ * the config's identity are read now: MESH_ECONFIG names the file that is wrong. From then on they are watched. */
 MESH_API MESH_NODISCARD mesh_status mesh_server_open(const mesh_config *config, const char *name,
                                                      const mesh_options *options, mesh_handler handler, void *user,
                                                      mesh_server **out, mesh_error **error);
@@ -96,7 +96,8 @@ MESH_API void mesh_exchange_drop(mesh_exchange *exchange);
 /* Takes what has come of the body, at most `size` (> 0) bytes. MESH_OK with *got 0: the end; the trailers are there.
  * When it cannot come to its end: MESH_PROTOCOL of a malformed rest, MESH_DEADLINE of a peer that sent nothing for
  * `idle_timeout` while this waited, MESH_HEADER_TOO_LARGE or MESH_TOO_MANY_HEADERS of trailers. A drop then answers
- * with the status that says so. A peer that waits for it is told to go on (100) when this first finds nothing. */
+ * with the status that says so. A peer that waits for it is told to go on (100) when this first finds nothing, or a
+ * response in pieces begins with 2xx. */
 MESH_API MESH_NODISCARD mesh_status mesh_exchange_read(mesh_exchange *exchange, void *space, size_t size,
                                                        int64_t timeout_ns, size_t *got);
 

@@ -127,7 +127,9 @@ static void start(struct connection *connection, mesh_exchange *exchange)
 {
     connection->state = CONNECTION_STREAMING;
     exchange->started = true;
-    if (exchange->reply.size == 0 || !mesh__buf_append(&connection->out, exchange->reply.data, exchange->reply.size))
+    bool ok = !mesh__flow_take_continue(exchange) || mesh__buf_append_text(&connection->out, HTTP1_CONTINUE);
+    if (!ok || exchange->reply.size == 0 ||
+        !mesh__buf_append(&connection->out, exchange->reply.data, exchange->reply.size))
         mesh__connection_close(connection);
     exchange->body_sent = exchange->reply.size; /* what is written next takes its place */
 }

@@ -95,6 +95,10 @@ static void report(mesh_exchange *exchange)
 /* Of an exchange that has its reply, or the head of it. */
 static void answer(struct connection *connection, mesh_exchange *exchange)
 {
+    if (mesh__flow_take_continue(exchange))
+        (void)mesh__http2_continue(exchange->stream);
+    if (exchange->returned)
+        mesh__buf_fini(&exchange->body);
     exchange->started = true;
     exchange->sending = exchange->returned;
     mark_moved(connection, exchange);

@@ -183,6 +183,16 @@ size_t mesh__flow_unread(mesh_exchange *exchange)
     return unread;
 }
 
+bool mesh__flow_take_continue(mesh_exchange *exchange)
+{
+    struct flow *flow = &exchange->flow;
+    pthread_mutex_lock(&flow->lock);
+    bool expected = flow->expects_continue && !exchange->returned && exchange->status < 300;
+    flow->expects_continue &= !expected;
+    pthread_mutex_unlock(&flow->lock);
+    return expected;
+}
+
 mesh_nanos mesh__flow_reading_since(mesh_exchange *exchange)
 {
     struct flow *flow = &exchange->flow;

@@ -80,6 +80,10 @@ struct flow_news mesh__flow_news(mesh_exchange *);
 /* Bytes that came and are unread. */
 size_t mesh__flow_unread(mesh_exchange *);
 
+/* The response begins, well, though the request has not come: a peer that waits for leave to send it is to get that
+ * first. True once. */
+bool mesh__flow_take_continue(mesh_exchange *);
+
 /* Since when nothing has come of what the handler wants to read; NANOS_NEVER when it does not want to. */
 mesh_nanos mesh__flow_reading_since(mesh_exchange *);
 

@@ -14,6 +14,12 @@
 #define WORKERS "{\"workers\": 2}"
 #define IMPATIENT "{\"workers\": 2, \"idle_timeout\": \"50ms\"}"
 
+static void ignore(mesh_exchange *exchange, void *user)
+{
+    (void)user;
+    mesh_exchange_drop(exchange);
+}
+
 /* ---- answers before the request is complete ---- */
 
 START_TEST(test_early_answer_http1)
@@ -293,6 +299,37 @@ START_TEST(test_silent_peer_http2)
 }
 END_TEST
 
+/* No wait outlasts the request's deadline. */
+START_TEST(test_deadline)
+{
+    static const char request[] = "POST /silent HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n"
+                                  "x-envoy-expected-rq-timeout-ms: 100\r\n\r\n";
+    struct stream_scene scene;
+    struct peer peer;
+    stream_open(&scene, WORKERS, MESH_STREAM_REQUESTS);
+    peer = peer_connect(mesh_server_address(scene.server));
+    ck_assert_int_eq(peer_ask(&peer, request, NULL, 0), 504);
+    peer_close(&peer);
+    stream_close(&scene);
+}
+END_TEST
+
+START_TEST(test_unknown_flags)
+{
+    mesh_config *config;
+    mesh_server *server;
+    mesh_error *error;
+    mesh_options options = MESH_OPTIONS_INIT;
+    options.flags = 2;
+    ck_assert_int_eq(mesh_config_new(&config), MESH_OK);
+    ck_assert_int_eq(mesh_config_set_string(config, "/servers/test/listen", "127.0.0.1:0"), MESH_OK);
+    ck_assert_int_eq(mesh_server_open(config, "test", &options, ignore, NULL, &server, &error), MESH_EINVAL);
+    ck_assert_str_eq(mesh_error_text(error), "options.flags: only MESH_STREAM_REQUESTS is known");
+    mesh_error_free(error);
+    mesh_config_free(config);
+}
+END_TEST
+
 /* A peer that takes nothing is ended, and its handler told so. */
 START_TEST(test_peer_that_takes_nothing)
 {
@@ -450,6 +487,8 @@ int main(void)
     tcase_add_test(all, test_server_drains);
     tcase_add_test(all, test_silent_peer_http1);
     tcase_add_test(all, test_silent_peer_http2);
+    tcase_add_test(all, test_deadline);
+    tcase_add_test(all, test_unknown_flags);
     tcase_add_loop_test(all, test_peer_that_takes_nothing, 0, 2);
     tcase_add_test(all, test_peer_that_waits_for_its_handler);
     tcase_add_loop_test(all, test_malformed_rest, 0, (int)LENGTH(wrongs));

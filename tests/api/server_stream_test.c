@@ -260,7 +260,10 @@ START_TEST(test_continue_is_said_when_the_handler_reads)
     await(&scene.entered);
     ck_assert_int_lt(recv(peer.fd, &none, 1, MSG_DONTWAIT), 0);
     sem_post(&scene.go);
-    ck_assert(peer_say(&peer, "body")); /* once its response has begun it is too late to say anything else */
+    ck_assert(peer_read(&peer, true, &answer)); /* its response begins: afterwards it would be too late to say it */
+    ck_assert_int_eq(answer.status, 100);
+    answer_free(&answer);
+    ck_assert(peer_say(&peer, "body"));
     ck_assert(peer_read(&peer, false, &answer));
     ck_assert_int_eq(answer.status, 200);
     ck_assert_str_eq(answer.body, "body");
