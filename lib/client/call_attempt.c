@@ -351,10 +351,9 @@ static void fill_record(struct call *call, uint8_t attempt)
     record->reused = exchange->reused;
     record->start = machine->picked_at - call->start;
     record->backoff = machine->backoff;
-    mesh_nanos shaking = exchange->reused ? 0 : exchange->shaking;
-    record->connect =
-        mesh__nanos_max(0, between(exchange->asked_at, exchange->ready_at ? exchange->ready_at : end) - shaking);
-    record->tls = shaking;
+    mesh_nanos waited = between(exchange->asked_at, exchange->ready_at ? exchange->ready_at : end);
+    record->tls = exchange->reused ? 0 : mesh__nanos_min(exchange->shaking, waited); /* it may have begun before */
+    record->connect = waited - record->tls;
     record->send = between(exchange->ready_at, exchange->sent_at);
     record->wait = between(exchange->sent_at, exchange->first_at ? exchange->first_at : end);
     record->receive = between(exchange->first_at, end);

@@ -171,12 +171,22 @@ static const struct channel_codec *choose_codec(const struct channel *channel, c
     return silent ? NULL : &mesh__codec_http2;
 }
 
+/* There is no silent way around verification: each connection that has none is told of. */
+static void tell_unverified(const struct channel *channel)
+{
+    const struct pool_group *group = channel->pool->group;
+    if (channel->spec && mesh__tls_spec_settings(channel->spec)->demand.verify == TLS_VERIFY_NONE &&
+        group->hooks->unverified)
+        group->hooks->unverified(group->user, &channel->pool->address);
+}
+
 /* The stream is up: may this connection be used, and for what? */
 static void connected(struct channel *channel)
 {
     mesh_nanos took;
     char words[SPIFFE_ID_MAX + 128];
     const struct tls_report *report = mesh__channel_tls(channel, &took);
+    tell_unverified(channel);
     const char *why = forbidden(channel, report, words, sizeof(words));
     if (why) {
         mesh__pool_dial_failed(channel, MESH_DENIED, why, 0);

@@ -36,7 +36,7 @@ struct failure {
  * `end` and `failed` the pool has forgotten it. The response may come, and end, while the request is still being sent:
  * what is left of that is then not sent. */
 struct exchange_events {
-    void (*ready)(struct exchange *);           /* it has a connection */
+    void (*ready)(struct exchange *);           /* it has a connection; again, if that took nothing of it */
     void (*sent)(struct exchange *, enum sent); /* SENT_PART: some of it was given to the connection, SENT_ALL: all */
     bool (*head)(struct exchange *, const struct http1_head *); /* false: memory is out */
     bool (*body)(struct exchange *, struct view);
@@ -80,6 +80,7 @@ struct exchange {
     struct http1_sending out;    /* HTTP/1.1 */
     size_t unread;               /* HTTP/1.1, with credit: bytes told and not yet consumed */
     bool stalled;                /* too many: nothing is read */
+    bool moved;                  /* HTTP/2: it has changed its connection once */
     struct http2_stream *stream; /* HTTP/2 */
     struct list on;              /* in a list of its HTTP/2 channel */
     mesh_nanos shaking;          /* how long hands were shaken on its connection */

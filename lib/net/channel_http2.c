@@ -136,6 +136,14 @@ static struct failure failure_of(const struct channel_http2 *self, const struct 
     return failure;
 }
 
+/* The connection went away in order before it took anything of the exchange: nothing has been tried yet. Once, since
+ * whatever makes connections go away may do so for ever. */
+static bool may_move(const struct channel_http2 *self, const struct exchange *exchange, const struct failure *failure)
+{
+    return failure->status == MESH_REFUSED && failure->stale && exchange->sent == 0 && !exchange->moved &&
+           !self->channel->pool->retired;
+}
+
 static void on_closed(void *user, struct http2_stream *stream, const struct http2_closed *closed)
 {
     struct channel_http2 *self = user;
@@ -147,12 +155,17 @@ static void on_closed(void *user, struct http2_stream *stream, const struct http
     if (closed->http1_required)
         mesh__pool_fall_back(channel->pool);
     exchange->end_at = loop_of(channel)->now;
+    bool moves = may_move(self, exchange, &failure);
     take_off(self, exchange);
     mesh__pool_settle(channel);
-    if (closed->status == MESH_OK)
+    if (moves) {
+        exchange->moved = true;
+        mesh__pool_acquire(exchange->pool, exchange);
+    } else if (closed->status == MESH_OK) {
         exchange->events->end(exchange);
-    else
+    } else {
         exchange->events->failed(exchange, &failure);
+    }
 }
 
 static void on_settings(void *user, uint32_t max_streams)
@@ -171,7 +184,10 @@ static void on_goaway(void *user, const struct http2_goaway *goaway)
     struct channel *channel = self->channel;
     if (channel->state == CHANNEL_CLOSED)
         return;
-    self->go_in_time = goaway->code == HTTP2_NO_ERROR;
+    bool http1_required = goaway->code == HTTP2_HTTP_1_1_REQUIRED;
+    self->go_in_time = goaway->code == HTTP2_NO_ERROR || http1_required;
+    if (http1_required)
+        mesh__pool_fall_back(channel->pool);
     if (goaway->code == HTTP2_ENHANCE_YOUR_CALM && channel->pool->calm < CALM_MAX)
         channel->pool->calm++;
     mesh__pool_settle(channel);
@@ -274,8 +290,8 @@ static bool write_frames(struct channel_http2 *self, struct buf *out)
     struct channel *channel = self->channel;
     mesh__buf_clear(out);
     mesh_status status = mesh__http2_write(self->conn, out, WRITE_AT_ONCE);
-    if (channel->state == CHANNEL_CLOSED)
-        return false;
+    if (channel->state == CHANNEL_CLOSED && status == MESH_OK)
+        return false; /* else it closed since it is broken, and its last words say why */
     size_t sent = out->size > 0 ? put(self, out->data, out->size) : 0;
     if (channel->state == CHANNEL_CLOSED)
         return false;
@@ -343,7 +359,8 @@ static bool open_codec(struct channel *channel)
     struct http2_config config = { .role = HTTP2_CLIENT,
                                    .secure = channel->spec != NULL,
                                    .apart = true, /* a stream that nobody reads holds up itself only */
-                                   .limits = channel->pool->group->policy.limits };
+                                   .limits = channel->pool->group->policy.limits,
+                                   .first_id = channel->pool->group->policy.first_id };
     self->conn = mesh__http2_new(memory, &config, &http2_events, self);
     if (self->conn == NULL) {
         mesh__http2_pool_give(memory, self);

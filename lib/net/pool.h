@@ -31,6 +31,7 @@ struct pool_policy {
     uint32_t max_exchanges;                            /* per connection; 0: unlimited */
     mesh_nanos ping_interval, ping_timeout; /* HTTP/2: so long without a byte while exchanges wait; 0: never */
     struct http1_limits limits;             /* HTTP/2: what a peer is told of max_header */
+    int32_t first_id;                       /* HTTP/2: a connection's first stream; 0: 1 */
 };
 
 /* What is spoken: over TLS ALPN has the last word. */
@@ -43,6 +44,8 @@ struct pool_hooks {
     bool (*take_pending)(void *user);
     void (*give_pending)(void *user);
     bool (*wanted_elsewhere)(void *user); /* other groups wait for a place; NULL: never */
+    void (*unverified)(void *user,
+                       const struct address *); /* hands were shaken with who was not verified; NULL: mute */
 };
 
 /* How the connections of a group are secured. */

@@ -172,33 +172,25 @@ void mesh__http2_lost(struct http2_conn *conn, mesh_status status, const char *r
 static void fail_session(struct http2_conn *conn, int error)
 {
     terminate(conn);
-    bool no_memory = error == NGHTTP2_ERR_NOMEM;
-    if (!conn->dead)
-        end_session(conn, no_memory ? MESH_NO_MEMORY : MESH_PROTOCOL,
-                    no_memory ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_PROTOCOL_ERROR, nghttp2_strerror(error));
+    if (conn->dead)
+        return;
+    if (error == NGHTTP2_ERR_NOMEM)
+        end_session(conn, MESH_NO_MEMORY, NGHTTP2_INTERNAL_ERROR, nghttp2_strerror(error));
+    else
+        end_session(conn, MESH_PROTOCOL,
+                    error == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR,
+                    nghttp2_strerror(error));
 }
 
 /* The GOAWAY of a connection that nghttp2 does not write for any more (RFC 9113 6.8). */
 static void say_last_words(struct http2_conn *conn, struct buf *out)
 {
     uint32_t last = (uint32_t)nghttp2_session_get_last_proc_stream_id(conn->session), code = conn->doom_code;
-    const unsigned char frame[17] = { 0,
-                                      0,
-                                      8,
-                                      NGHTTP2_GOAWAY,
-                                      0,
-                                      0,
-                                      0,
-                                      0,
-                                      0,
-                                      (unsigned char)(last >> 24),
-                                      (unsigned char)(last >> 16),
-                                      (unsigned char)(last >> 8),
-                                      (unsigned char)last,
-                                      (unsigned char)(code >> 24),
-                                      (unsigned char)(code >> 16),
-                                      (unsigned char)(code >> 8),
-                                      (unsigned char)code };
+    unsigned char frame[17] = { [2] = 8, [3] = NGHTTP2_GOAWAY };
+    for (int i = 0; i < 4; i++) {
+        frame[9 + i] = (unsigned char)(last >> (24 - 8 * i));
+        frame[13 + i] = (unsigned char)(code >> (24 - 8 * i));
+    }
     conn->unsaid = false;
     conn->goaway_sent = true;
     (void)mesh__buf_append(out, frame, sizeof frame);

@@ -102,7 +102,7 @@ START_TEST(what_went_out_is_not_repeated)
     struct stream_scene scene;
     char service[200];
     struct http_script *script = script_new();
-    struct http_peer *peer = http_peer_start(script, 1);
+    struct http_peer *peer = http_peer_start(script, &(struct http_layers){ .spec = NULL }, 1);
     (void)snprintf(service, sizeof(service), RETRIED, ", 'replay': '0B'");
     open_with(&scene, _i, service);
     scene.endpoint = http_peer_address(peer, 0);
