@@ -201,8 +201,8 @@ void mesh__reply_drop(mesh_exchange *exchange)
 {
     const struct world *world = exchange->server->own.loop.world;
     exchange->broken = mesh__exchange_answers_in_pieces(exchange);
-    exchange->headed = exchange->broken;
     if (!exchange->broken) {
+        exchange->headed = false;
         mesh__reply_own(exchange, exchange->refusal ? exchange->refusal : 500, MESH_OK, "");
         return;
     }

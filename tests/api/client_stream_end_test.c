@@ -3,6 +3,7 @@
  * under their users' hands, forked; and each gives back all that it had. */
 /* label: threaded */
 #include "api/stream_scene.h"
+#include "net/reentry.h"
 #include "support/http_peer.h"
 
 #include <check.h>
@@ -322,6 +323,56 @@ START_TEST(unknown_service_and_bad_requests)
 }
 END_TEST
 
+/* ---- memory runs out ---- */
+
+/* One stream with everything that takes memory; how it ended. */
+static mesh_status make_stream(struct stream_scene *scene, const char *bytes, size_t size)
+{
+    mesh_request request = MESH_REQUEST_INIT;
+    mesh_header trailer = { "x-sum", 5, "all", 3 };
+    mesh_stream *stream;
+    char back[8192];
+    size_t got = 1;
+    request.method = "POST";
+    request.path = "/echo";
+    request.flags = scene->driver == STREAM_EXTERNAL ? (uint32_t)MESH_STREAM_NOTIFY : 0;
+    mesh_status status = mesh_stream_open(scene->client, "test", &request, scene, &stream);
+    if (status != MESH_OK)
+        return status;
+    status = scene_write(scene, stream, bytes, size);
+    if (status == MESH_OK)
+        status = mesh_stream_end(stream, &trailer, 1);
+    while (status == MESH_OK && got > 0)
+        status = scene_read(scene, stream, back, sizeof(back), &got);
+    mesh_status ended = mesh_stream_finish(stream, NULL);
+    return ended == MESH_CANCELLED ? status : ended; /* which is why it was */
+}
+
+/* The k-th allocation fails, for each k until none is left to fail: the stream says so, or does without; the next one
+ * works. */
+START_TEST(memory_runs_out)
+{
+    struct stream_scene scene;
+    static char bytes[40000];
+    pattern(bytes, 0, sizeof(bytes));
+    open_with(&scene, _i, "");
+    stream_scene_open(&scene);
+    uint32_t failed = 0;
+    for (int64_t k = 1;; k++) {
+        atomic_store(&scene.memory.countdown, k);
+        mesh_status status = make_stream(&scene, bytes, sizeof(bytes));
+        bool none = atomic_exchange(&scene.memory.countdown, 0) > 0;
+        ck_assert_msg(status == MESH_OK || status == MESH_NO_MEMORY || !none, "%s", mesh_status_name(status));
+        failed += status != MESH_OK;
+        ck_assert_int_eq(make_stream(&scene, bytes, sizeof(bytes)), MESH_OK);
+        if (none)
+            break;
+    }
+    ck_assert_uint_gt(failed, 2);
+    stream_scene_close(&scene);
+}
+END_TEST
+
 /* ---- waits ---- */
 
 START_TEST(who_may_wait)
@@ -337,7 +388,17 @@ START_TEST(who_may_wait)
     ck_assert_int_eq(mesh_stream_read(stream, bytes, sizeof(bytes), 0, &got), MESH_EAGAIN);
     ck_assert_int_eq(mesh_stream_read(stream, bytes, sizeof(bytes), 1000000, &got),
                      external ? MESH_EREENTRY : MESH_EAGAIN);
-    (void)mesh_stream_finish(stream, NULL);
+    /* Inside a turn, of whatever loop, nobody waits. */
+    mesh_result *result;
+    mesh__turn_enter();
+    ck_assert_int_eq(mesh_stream_read(stream, bytes, sizeof(bytes), -1, &got), MESH_EREENTRY);
+    ck_assert_int_eq(mesh_call_stream(scene.client, "test", NULL, &(mesh_stream_io)MESH_STREAM_IO_INIT, NULL),
+                     MESH_EREENTRY);
+    ck_assert_int_eq(mesh_stream_write(stream, "x", 1, -1, &got), MESH_OK);
+    ck_assert_int_eq(mesh_stream_finish(stream, &result), MESH_CANCELLED);
+    mesh__turn_leave();
+    ck_assert_int_eq(mesh_result_status(result), 0);
+    mesh_result_free(result);
     stream_scene_close(&scene);
 }
 END_TEST
@@ -439,6 +500,7 @@ int main(void)
     tcase_add_loop_test(tcase, whose_timeout_holds, 0, STREAM_CELLS);
     tcase_add_loop_test(tcase, a_response_that_breaks_off, 0, STREAM_CELLS);
     tcase_add_loop_test(tcase, unknown_service_and_bad_requests, 0, STREAM_CELLS);
+    tcase_add_loop_test(tcase, memory_runs_out, 0, STREAM_CELLS);
     tcase_add_loop_test(tcase, who_may_wait, 0, STREAM_CELLS);
     tcase_add_loop_test(tcase, close_waits_for_streams, 0, STREAM_CELLS);
     tcase_add_loop_test(tcase, free_ends_streams_which_outlive_it, 0, STREAM_CELLS);

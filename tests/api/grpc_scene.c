@@ -118,8 +118,8 @@ mesh_result *grpc_scene_call(const mesh_request *request)
         NEED(timeout >= 0); /* else nothing is due, and there is no result */
         grpc_scene.now += timeout;
     }
-    NEED(!"a result");
-    return NULL;
+    (void)fputs("the call never ended\n", stderr);
+    abort();
 }
 
 mesh_request grpc_scene_request(const char *message)

@@ -235,6 +235,8 @@ static void count_bytes(struct memory_count *memory, int64_t change)
 static void *count_resize(void *block, size_t old_bytes, size_t bytes, void *user)
 {
     struct memory_count *memory = user;
+    if (atomic_load(&memory->countdown) > 0 && atomic_fetch_sub(&memory->countdown, 1) == 1)
+        return NULL;
     char *base = realloc(block ? (char *)block - LEAD : NULL, bytes + LEAD);
     if (base == NULL)
         return NULL;

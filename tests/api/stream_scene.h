@@ -33,6 +33,7 @@ enum { STREAM_CELLS = 2 * STREAM_DRIVERS };
 struct memory_count {
     _Atomic int64_t bytes, most, blocks;
     _Atomic uint64_t allocations;
+    _Atomic int64_t countdown; /* the allocation that brings it to 0 fails; from the start 0: none */
 };
 
 struct stream_scene {
