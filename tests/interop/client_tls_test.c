@@ -3,22 +3,14 @@
 /* label: threaded */
 #include "api/server_papers.h"
 
-#include <arpa/inet.h>
-#include <check.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "interop/foreign.h"
 
-#define SHELL_WORDS 1000
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
 
 static struct papers papers;
-static pid_t server_pid;
-static unsigned port;
+static struct foreign server;
 
 static void setup(void)
 {
@@ -30,56 +22,14 @@ static void setup(void)
 
 static void teardown(void)
 {
-    if (server_pid > 0) {
-        kill(server_pid, SIGKILL);
-        (void)waitpid(server_pid, NULL, 0);
-    }
+    foreign_end(&server);
     papers_remove(&papers);
 }
 
 /* ---- servers ---- */
 
-static int connect_there(bool only_bind)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-    socklen_t size = sizeof(at);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int error = only_bind ? bind(fd, (struct sockaddr *)&at, size) : connect(fd, (struct sockaddr *)&at, size);
-    if (only_bind && error == 0)
-        error = getsockname(fd, (struct sockaddr *)&at, &size);
-    port = ntohs(at.sin_port);
-    close(fd);
-    return error;
-}
-
-static void choose_port(void)
-{
-    port = 0;
-    ck_assert_int_eq(connect_there(true), 0);
-}
-
-/* Runs a command in the folder of the certificates, and waits until it listens at the port. */
-static void start(const char *command)
-{
-    char text[SHELL_WORDS];
-    (void)snprintf(text, sizeof(text), "exec %s", command);
-    server_pid = fork();
-    if (server_pid == 0) {
-        if (chdir(papers.folder) != 0 || freopen("/dev/null", "r", stdin) == NULL ||
-            freopen("server.log", "w", stdout) == NULL || dup2(fileno(stdout), STDERR_FILENO) < 0)
-            _exit(126);
-        (void)execl("/bin/sh", "sh", "-c", text, (char *)NULL);
-        _exit(127);
-    }
-    for (int i = 0; connect_there(false) != 0; i++) {
-        ck_assert_msg(i < 4000 && waitpid(server_pid, NULL, WNOHANG) == 0, "it does not listen: %s", command);
-        usleep(5000); /* there is nothing to wait for but the port itself */
-    }
-}
-
 /* Tells in the body whether the client was verified, and whether a session was resumed ("r"). */
-static void write_nginx_conf(const char *versions, const char *more)
+static void write_nginx_conf(unsigned port, const char *versions, const char *more)
 {
     char text[1600];
     (void)snprintf(text, sizeof(text),
@@ -106,7 +56,7 @@ static mesh_client *open_client(const char *name, const char *members)
     (void)snprintf(rest, sizeof(rest),
                    "\"services\": {\"test\": {\"endpoints\": [\"127.0.0.1:%u\"], \"timeout\": \"30s\", "
                    "\"connect_timeout\": \"10s\", \"retry\": {\"attempts\": 1}, %s}}",
-                   port, members);
+                   server.port, members);
     mesh_config *config = papers_config(&papers, name, rest);
     ck_assert_msg(mesh_client_open(config, &options, &client, &error) == MESH_OK, "%s", mesh_error_text(error));
     mesh_config_free(config);
@@ -170,11 +120,7 @@ static void check_attempt(const mesh_result *result, int row, int call)
 
 START_TEST(test_servers)
 {
-    char number[12];
-    choose_port();
-    (void)snprintf(number, sizeof(number), "%u", port);
-    ck_assert_int_eq(setenv("PORT", number, 1), 0);
-    start(rows[_i].server);
+    foreign_start(&server, papers.folder, foreign_port(), rows[_i].server);
     mesh_client *client = open_client(rows[_i].client, rows[_i].members);
     for (int call = 0; call < 2; call++) {
         mesh_result *result;
@@ -211,9 +157,9 @@ static const struct {
 
 START_TEST(test_nginx)
 {
-    choose_port();
-    write_nginx_conf(nginxes[_i].versions, nginxes[_i].more);
-    start("nginx -e stderr -p . -c nginx.conf");
+    unsigned port = foreign_port();
+    write_nginx_conf(port, nginxes[_i].versions, nginxes[_i].more);
+    foreign_start(&server, papers.folder, port, "nginx -e stderr -p . -c nginx.conf");
     mesh_client *client = open_client(nginxes[_i].client, nginxes[_i].members);
     for (int call = 0; call < 2; call++) {
         mesh_result *result;

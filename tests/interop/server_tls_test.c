@@ -142,9 +142,10 @@ START_TEST(test_openssl_resumes)
     mesh_server *server = open_mode("mutual");
     for (int i = 0; i < 2; i++) {
         (void)papers_run(&papers, out, sizeof(out),
-                         REQUEST " | timeout 20 openssl s_client -connect %s -ign_eof -tls1_2 %s -cert order.pem -key "
-                                 "order.key",
-                         mesh_server_address(server), i == 0 ? "-sess_out session" : "-sess_in session");
+                         REQUEST " | timeout 20 openssl s_client -connect %s -ign_eof -tls1_2 %s %s -cert order.pem "
+                                 "-key order.key",
+                         mesh_server_address(server), _i == 0 ? "" : "-no_ticket",
+                         i == 0 ? "-sess_out session" : "-sess_in session");
         ck_assert_msg(strstr(out, i == 0 ? "\nNew, TLSv1.2" : "\nReused, TLSv1.2") != NULL, "%s", out);
         ck_assert_msg(strstr(out, "x-peer: 1;spiffe://shop/order") != NULL, "%s", out);
     }
@@ -186,7 +187,7 @@ int main(void)
     suite_add_tcase(suite, tcase);
     tcase_add_loop_test(tcase, test_curl, 0, sizeof(curls) / sizeof(curls[0]));
     tcase_add_loop_test(tcase, test_openssl, 0, sizeof(openssls) / sizeof(openssls[0]));
-    tcase_add_test(tcase, test_openssl_resumes);
+    tcase_add_loop_test(tcase, test_openssl_resumes, 0, 2); /* by a ticket, and by an id */
     tcase_add_loop_test(tcase, test_gnutls, 0, sizeof(gnutls) / sizeof(gnutls[0]));
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
