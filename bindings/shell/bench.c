@@ -64,7 +64,7 @@ static void end_call(struct run *run, mesh_result *result, int64_t took)
     bench->ended++;
     bench->by_code[code >= 0 && code < BENCH_CODES ? code : MESH_EINTERNAL]++;
     if (code == MESH_OK) {
-        int32_t status = mesh_result_status(result);
+        int32_t status = run->options->grpc ? mesh_result_grpc_status(result) : mesh_result_status(result);
         bench->responses++;
         bench->by_status[status > 0 && status < BENCH_STATUSES ? status : 0]++;
         histogram_add(&bench->latency, took);
@@ -178,12 +178,12 @@ static int end_of(const struct run *run)
     if (bench->interrupted || bench->failed)
         return finish_output("bench", bench->interrupted ? EXIT_INTERRUPTED : EXIT_NO_RESPONSE);
     uint64_t failing = 0;
-    for (int i = 400; i < BENCH_STATUSES; i++)
+    for (int i = run->options->grpc ? 1 : 400; i < BENCH_STATUSES; i++)
         failing += bench->by_status[i];
     if (!run->options->fail || failing == 0)
         return finish_output("bench", EXIT_DONE);
-    complain("bench", "%llu responses have status 400 or more, which --fail makes a failure; mesh call -v shows one",
-             (unsigned long long)failing);
+    complain("bench", "%llu responses have %s, which --fail makes a failure; mesh call -v shows one",
+             (unsigned long long)failing, run->options->grpc ? "another status than OK" : "status 400 or more");
     return finish_output("bench", EXIT_STATUS);
 }
 

@@ -12,7 +12,7 @@
 struct bench {
     uint64_t started, ended, responses;
     uint64_t by_code[BENCH_CODES];
-    uint64_t by_status[BENCH_STATUSES];
+    uint64_t by_status[BENCH_STATUSES]; /* HTTP; of gRPC calls theirs */
     struct histogram latency;   /* of calls with a response, from before the start until the result is at hand */
     int64_t elapsed_ns;         /* from before the first start until the last result */
     int64_t user_ns, system_ns; /* CPU time of the whole process meanwhile */

@@ -8,6 +8,7 @@
 static int end(const struct options *options, const mesh_result *result)
 {
     mesh_status status = mesh_result_code(result);
+    bool grpc = mesh_result_grpc_status(result) > MESH_GRPC_OK; /* the outcome of a call, which has no body then */
     if (options->json) {
         struct json_out out = { stdout, false };
         explain_json(&out, result);
@@ -18,10 +19,12 @@ static int end(const struct options *options, const mesh_result *result)
     int code = exit_code_of(status);
     if (status != MESH_OK)
         complain("call", "%s; %s", mesh_result_message(result), remedy_for(status));
+    else if (grpc)
+        complain("call", "%s; -v tells where it came from", mesh_result_message(result));
     else if (options->fail && mesh_result_status(result) >= FAILING)
         code = EXIT_STATUS;
-    code = finish_output("call", code);
-    if (code == EXIT_STATUS)
+    code = finish_output("call", grpc && code == EXIT_DONE ? EXIT_STATUS : code);
+    if (code == EXIT_STATUS && !grpc)
         complain("call", "the response has status %d, which --fail makes a failure; -v tells where it came from",
                  (int)mesh_result_status(result));
     return code;

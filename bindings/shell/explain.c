@@ -58,6 +58,10 @@ static const char *stop_words(int32_t stop)
         return "the retry budget or max_retries is used up";
     case MESH_STOP_DEADLINE:
         return "the wait before it does not fit into the deadline";
+    case MESH_STOP_REPLAY:
+        return "more was written than is kept for repeating it";
+    case MESH_STOP_PUSHBACK:
+        return "the peer asked for it, by grpc-retry-pushback-ms";
     default:
         return "the request asked for one attempt";
     }
@@ -94,7 +98,11 @@ static void explain_outcome(FILE *file, const mesh_attempt *attempt)
 {
     char room[128];
     if (attempt->status == MESH_OK) {
-        fprintf(file, "*   outcome: status %d\n", (int)attempt->http_status);
+        fprintf(file, "*   outcome: status %d", (int)attempt->http_status);
+        if (attempt->grpc_status >= 0)
+            fprintf(file, ", grpc-status %d %s", (int)attempt->grpc_status,
+                    mesh_grpc_status_name(attempt->grpc_status));
+        fputc('\n', file);
     } else {
         fprintf(file, "*   outcome: %s, %s", mesh_status_name(attempt->status), mesh_status_text(attempt->status));
         if (attempt->reason)
@@ -178,8 +186,12 @@ void explain(FILE *file, mesh_client *client, const char *service, const mesh_re
     }
     if (state.at)
         explain_budget(file, state);
-    fprintf(file, "* result: %s, status %d, %zu bytes of body, after %.3f ms, trace %s\n",
-            mesh_status_name(mesh_result_code(result)), (int)mesh_result_status(result), mesh_result_body_size(result),
+    fprintf(file, "* result: %s, status %d", mesh_status_name(mesh_result_code(result)),
+            (int)mesh_result_status(result));
+    if (mesh_result_grpc_status(result) >= 0)
+        fprintf(file, ", grpc-status %d %s", (int)mesh_result_grpc_status(result),
+                mesh_grpc_status_name(mesh_result_grpc_status(result)));
+    fprintf(file, ", %zu bytes of body, after %.3f ms, trace %s\n", mesh_result_body_size(result),
             ms(mesh_result_duration_ns(result)), mesh_result_trace_id(result));
     mesh_string_free(text);
 }

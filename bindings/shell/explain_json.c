@@ -27,11 +27,12 @@ static void write_body(struct json_out *out, const mesh_result *result)
         json_base64(out, "body_base64", body, size);
 }
 
-static void write_headers(struct json_out *out, const mesh_result *result)
+static void write_fields(struct json_out *out, const char *name, const mesh_result *result,
+                         mesh_status (*field_at)(const mesh_result *, size_t, mesh_header *))
 {
     mesh_header header;
-    json_open(out, "headers", '[');
-    for (size_t i = 0; mesh_result_header(result, i, &header) == MESH_OK; i++) {
+    json_open(out, name, '[');
+    for (size_t i = 0; field_at(result, i, &header) == MESH_OK; i++) {
         json_open(out, NULL, '{');
         json_bytes(out, "name", header.name, header.name_size);
         json_bytes(out, "value", header.value, header.value_size);
@@ -57,6 +58,8 @@ static void write_attempt(struct json_out *out, const mesh_attempt *attempt)
     json_string(out, "endpoint", attempt->endpoint ? attempt->endpoint : "");
     json_string(out, "code", mesh_status_name(attempt->status));
     json_integer(out, "status", attempt->http_status);
+    if (attempt->grpc_status >= 0)
+        json_integer(out, "grpc_status", attempt->grpc_status);
     json_string(out, "pick", mesh_pick_name(attempt->pick));
     json_string(out, "retry", mesh_retry_name(attempt->retry));
     json_string(out, "stop", mesh_stop_name(attempt->stop));
@@ -92,7 +95,13 @@ void explain_json(struct json_out *out, const mesh_result *result)
     json_string(out, "message", mesh_result_message(result));
     json_decimal(out, "duration_us", us(mesh_result_duration_ns(result)));
     json_string(out, "trace_id", mesh_result_trace_id(result));
-    write_headers(out, result);
+    if (mesh_result_grpc_status(result) >= 0) {
+        json_integer(out, "grpc_status", mesh_result_grpc_status(result));
+        json_string(out, "grpc_status_name", mesh_grpc_status_name(mesh_result_grpc_status(result)));
+        json_string(out, "grpc_message", mesh_result_grpc_message(result));
+    }
+    write_fields(out, "headers", result, mesh_result_header);
+    write_fields(out, "trailers", result, mesh_result_trailer);
     write_body(out, result);
     json_open(out, "attempts", '[');
     for (size_t i = 0; i < mesh_result_attempt_count(result); i++) {

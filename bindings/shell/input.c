@@ -119,6 +119,6 @@ void input_request(const struct options *options, mesh_request *out)
     out->body_size = options->body_size;
     out->timeout_ns = options->timeout_ns;
     out->idempotent = options->idempotent ? MESH_YES : MESH_UNSET;
-    out->flags = options->no_retry ? MESH_NO_RETRY : 0;
+    out->flags = (options->no_retry ? MESH_NO_RETRY : 0u) | (options->grpc ? MESH_GRPC : 0u);
     out->endpoint = options->endpoint;
 }

@@ -14,6 +14,7 @@ enum option_id {
     OPTION_CONFIG,
     OPTION_HEADER,
     OPTION_DATA,
+    OPTION_GRPC,
     OPTION_TIMEOUT,
     OPTION_IDEMPOTENT,
     OPTION_NO_RETRY,
@@ -47,6 +48,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPTION_CONFIG] = { "config", 'c', BOTH, "FILE", "the configuration; - is standard input" },
     [OPTION_HEADER] = { "header", 'H', BOTH, "'NAME: VALUE'", "a header field; may be given more than once" },
     [OPTION_DATA] = { "data", 'd', BOTH, "BODY", "the body; @FILE reads it from a file, @- from standard input" },
+    [OPTION_GRPC] = { "grpc", 0, BOTH, NULL, "a gRPC call: PATH is /package.Service/Method, BODY one message" },
     [OPTION_TIMEOUT] = { "timeout", 0, BOTH, "TIME", "how long a call may take, as 2s or 250ms" },
     [OPTION_IDEMPOTENT] = { "idempotent", 0, BOTH, NULL, "the request may be repeated, whatever its method" },
     [OPTION_NO_RETRY] = { "no-retry", 0, BOTH, NULL, "one attempt, whatever the configuration says" },
@@ -63,7 +65,8 @@ static const struct option_row rows[OPTION_COUNT] = {
                      "a DNS name or IP address in each certificate, too; may be repeated" },
     [OPTION_NEW_AUTHORITY] = { "new-authority", 0, VERB_CERTS, NULL, "make a new authority, though DIR has one" },
     [OPTION_VERBOSE] = { "verbose", 'v', VERB_CALL, NULL, "tell on standard error what happened and why" },
-    [OPTION_FAIL] = { "fail", 'f', BOTH, NULL, "exit with 4 if a response has status 400 or more" },
+    [OPTION_FAIL] = { "fail", 'f', BOTH, NULL,
+                      "exit with 4 if a response has status 400 or more, or a gRPC status but OK" },
     [OPTION_JSON] = { "json", 0, VERB_CHECK | VERB_CERTS | BOTH, NULL, "one JSON object on standard output" },
     [OPTION_HELP] = { "help", 'h', VERB_CHECK | VERB_CERTS | BOTH, NULL, "this text" },
 };
@@ -94,7 +97,7 @@ static const char *verb_words(enum verb_bit verb)
 {
     return verb == VERB_CHECK   ? "FILE [OPTION ...]"
            : verb == VERB_CERTS ? "--trust-domain NAME --out DIR SERVICE ... [OPTION ...]"
-                                : "-c FILE SERVICE METHOD PATH [OPTION ...]";
+                                : "-c FILE SERVICE METHOD PATH [OPTION ...] | -c FILE --grpc SERVICE PATH [OPTION ...]";
 }
 
 static int help(enum verb_bit verb)
@@ -213,6 +216,9 @@ static int set(enum verb_bit verb, enum option_id id, const char *value, struct 
         break;
     case OPTION_NEW_AUTHORITY:
         out->new_authority = true;
+        break;
+    case OPTION_GRPC:
+        out->grpc = true;
         break;
     case OPTION_IDEMPOTENT:
         out->idempotent = true;
@@ -337,10 +343,10 @@ static int take_operands(enum verb_bit verb, int count, char **words, struct opt
     }
     if (verb == VERB_CERTS)
         return take_services(count, words, out);
-    if (count != 3) {
-        complain(verb_name(verb),
-                 "a service, a method and a path were expected, %d words were given: mesh %s -c FILE %s", count,
-                 verb_name(verb), "SERVICE METHOD PATH");
+    if (count != (out->grpc ? 2 : 3)) {
+        complain(verb_name(verb), "a service%s and a path were expected, %d words were given: mesh %s -c FILE %s",
+                 out->grpc ? "" : ", a method", count, verb_name(verb),
+                 out->grpc ? "--grpc SERVICE /package.Service/Method" : "SERVICE METHOD PATH");
         return EXIT_USAGE;
     }
     if (out->config == NULL) {
@@ -352,8 +358,8 @@ static int take_operands(enum verb_bit verb, int count, char **words, struct opt
         return EXIT_USAGE;
     }
     out->service = words[0];
-    out->method = words[1];
-    out->path = words[2];
+    out->method = out->grpc ? NULL : words[1];
+    out->path = words[count - 1];
     return EXIT_GO_ON;
 }
 

@@ -27,7 +27,7 @@ struct options {
     size_t name_count;
     char **services; /* of certs: the rest of the command line */
     size_t service_count;
-    bool body_given, idempotent, no_retry, verbose, fail, json, new_authority;
+    bool body_given, grpc, idempotent, no_retry, verbose, fail, json, new_authority;
 };
 
 /* Takes the command line of `verb` apart. EXIT_GO_ON, or what the program is to exit with: after --help, or after a

@@ -11,7 +11,7 @@
     X(REFUSED, 1, "the configuration or the authority was refused or cannot be read")                                  \
     X(USAGE, 2, "the command line, the service's name or the request is not valid")                                    \
     X(NO_RESPONSE, 3, "a call ended without a response")                                                               \
-    X(STATUS, 4, "with --fail: a response had status 400 or more")                                                     \
+    X(STATUS, 4, "with --fail: a response had status 400 or more; a gRPC call ended with another status than OK")      \
     X(LOCAL, 5, "output cannot be written, or memory or descriptors ran out")                                          \
     X(INTERRUPTED, 130, "bench was interrupted; it still says what was measured by then")
 

@@ -43,16 +43,23 @@ static void put_server(FILE *file, const struct round *round, const char *name, 
     (void)fprintf(file, " }");
 }
 
+/* What clients speak. Servers speak both, on one port. */
+static const char *protocol_of(const struct round *round)
+{
+    return round->http1 ? "http1" : "http2";
+}
+
 static int write_frontdoor(const struct round *round)
 {
     FILE *file = begin(round, "frontdoor");
     if (!file)
         return 0;
     (void)fprintf(file,
+                  "  \"defaults\": { \"protocol\": \"%s\" },\n"
                   "  \"services\": {\n"
                   "    \"order\": { \"endpoints\": [\"%s\"], \"timeout\": \"10s\",\n"
                   "      \"circuit_breaker\": { \"enabled\": false }",
-                  round->addresses.order);
+                  protocol_of(round), round->addresses.order);
     end_service(file, round, "order", " } }");
     return fclose(file) == 0;
 }
@@ -63,9 +70,10 @@ static int write_order(const struct round *round)
     if (!file)
         return 0;
     (void)fprintf(file,
+                  "  \"defaults\": { \"protocol\": \"%s\" },\n"
                   "  \"services\": {\n"
                   "    \"inventory\": { \"endpoints\": [\"%s\"], \"timeout\": \"2s\"",
-                  round->addresses.inventory);
+                  protocol_of(round), round->addresses.inventory);
     end_service(file, round, "inventory", ",");
     (void)fprintf(file, "    \"shipping\": { \"endpoints\": [\"%s\"], \"timeout\": \"2s\"", round->addresses.shipping);
     end_service(file, round, "shipping", ",");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver.c - plays the round with Meshcall, then the same with the plain client, prints both and judges the first. */
+/* driver.c - plays the round with Meshcall, then (if wanted) the same with the plain client, prints both and judges the
+ * first. */
 #include "driver.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ static int start_processes(const struct round *round)
            process_start(folder, "shipping", "shipping") && process_start(folder, round->order_part, "order");
 }
 
-static int play(struct round *round)
+static int play_round(struct round *round)
 {
     pthread_t operator;
     int seconds = 0;
@@ -70,14 +71,14 @@ static int play(struct round *round)
 static int play_both(struct round *mesh, struct round *plain)
 {
     int64_t start = now_ns();
-    if (!play(mesh) || !play(plain))
+    if (!play_round(mesh) || (plain && !play_round(plain)))
         return 1;
     report(mesh, plain);
     waterfall(mesh);
     return judge(mesh, now_ns() - start) > 0;
 }
 
-int driver_main(const char *folder, int tls)
+int driver_main(const char *folder, const struct play *play)
 {
     static struct round mesh = { .order_part = "order" };
     static struct round plain = { .title = "plain round robin, no retries, no TLS",
@@ -92,12 +93,15 @@ int driver_main(const char *folder, int tls)
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (pthread_create(&waiter, NULL, wait_for_signals, &signals) != 0)
         return 1;
-    mesh.title = tls ? "Meshcall, mutual TLS" : "Meshcall, no TLS";
-    mesh.tls = tls;
-    mesh.phase_count = tls ? PHASES : PLAIN_PHASES;
+    static const char *const titles[2][2] = { { "Meshcall, HTTP/2, no TLS", "Meshcall, HTTP/1.1, no TLS" },
+                                              { "Meshcall, HTTP/2, mutual TLS", "Meshcall, HTTP/1.1, mutual TLS" } };
+    mesh.title = titles[play->tls][play->http1];
+    mesh.tls = play->tls;
+    mesh.http1 = play->http1;
+    mesh.phase_count = play->tls ? PHASES : PLAIN_PHASES;
     (void)snprintf(mesh.folder, sizeof(mesh.folder), "%s/meshcall", folder);
     (void)snprintf(plain.folder, sizeof(plain.folder), "%s/plain", folder);
-    int code = play_both(&mesh, &plain);
+    int code = play_both(&mesh, play->contrast ? &plain : NULL);
     while (atomic_load(&interrupted)) /* then what failed is of no interest, and the other thread ends the process */
         (void)pause();
     process_stop_all();

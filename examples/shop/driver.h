@@ -38,6 +38,7 @@ struct attempt {
     int instance; /* enum instance */
     int probe;    /* Meshcall tried whether the instance is back */
     int reused;   /* over a connection that was open already */
+    int version;  /* 20: over HTTP/2, 11: over HTTP/1.1, 0: without a connection */
 };
 
 /* When things were done to payment, of CLOCK_MONOTONIC. */
@@ -81,6 +82,7 @@ struct round {
     const char *title;
     const char *order_part; /* "order", or "plain-order" */
     int tls;                /* all speak mutual TLS */
+    int http1;              /* clients speak HTTP/1.1 instead of HTTP/2 */
     int phase_count;
     char folder[SHOP_PATH / 2];
     struct addresses addresses;
@@ -159,7 +161,7 @@ int64_t latency(const struct round *round, int phase, int percent); /* of accept
 size_t orders_of(const struct round *round, int phase, size_t *accepted);
 
 /* report.c, judge.c and waterfall.c: what is printed. judge: how many of the lines failed. */
-void report(const struct round *mesh, const struct round *plain);
+void report(const struct round *mesh, const struct round *plain); /* plain: NULL when it was not played */
 int judge(const struct round *mesh, int64_t elapsed_ns);
 void waterfall(const struct round *round);
 

@@ -87,6 +87,19 @@ static void judge_moved(const struct round *mesh)
          old);
 }
 
+/* An attempt that found no connection spoke nothing. */
+static void judge_protocol(const struct round *mesh)
+{
+    int wanted = mesh->http1 ? 11 : 20;
+    size_t right = 0, wrong = 0;
+    for (size_t i = 0; i < mesh->attempt_count; i++) {
+        right += mesh->attempts[i].version == wanted;
+        wrong += mesh->attempts[i].version != wanted && mesh->attempts[i].version != 0;
+    }
+    line(right > 0 && wrong == 0, "payment is called over %s only: %zu attempts, %zu over the other version",
+         mesh->http1 ? "HTTP/1.1" : "HTTP/2", right, wrong);
+}
+
 static void judge_intrusions(const struct round *mesh)
 {
     for (int i = 0; i < INTRUDERS; i++) {
@@ -138,6 +151,7 @@ int judge(const struct round *mesh, int64_t elapsed_ns)
     judge_back(mesh, SLOWED, "slow");
     judge_back(mesh, KILLED, "killed");
     judge_moved(mesh);
+    judge_protocol(mesh);
     if (mesh->tls) {
         judge_intrusions(mesh);
         judge_rotations(mesh);

@@ -17,16 +17,29 @@ static const struct {
 
 int main(int count, char **arguments)
 {
-    if (count >= 3 && strcmp(arguments[1], "driver") == 0 &&
-        (count == 3 || (count == 4 && strcmp(arguments[3], "--no-tls") == 0)))
-        return driver_main(arguments[2], count == 3);
+    if (count >= 3 && strcmp(arguments[1], "driver") == 0) {
+        struct play play = { .tls = 1, .contrast = 1 };
+        int at = 3;
+        for (; at < count; at++) {
+            if (strcmp(arguments[at], "--no-tls") == 0)
+                play.tls = 0;
+            else if (strcmp(arguments[at], "--http1") == 0)
+                play.http1 = 1;
+            else if (strcmp(arguments[at], "--no-contrast") == 0)
+                play.contrast = 0;
+            else
+                break;
+        }
+        if (at == count)
+            return driver_main(arguments[2], &play);
+    }
     if (count == 4 && strcmp(arguments[1], "payment") == 0)
         return payment_main(arguments[2], arguments[3]);
     for (size_t i = 0; count == 3 && i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (strcmp(arguments[1], parts[i].name) == 0)
             return parts[i].run(arguments[2]);
     }
-    (void)fprintf(stderr, "usage: shop driver FOLDER [--no-tls]\n"
+    (void)fprintf(stderr, "usage: shop driver FOLDER [--no-tls] [--http1] [--no-contrast]\n"
                           "       shop order|plain-order|inventory|shipping FOLDER\n"
                           "       shop payment FOLDER NAME\n"
                           "examples/shop/run builds and starts everything; docs/guide/shop.md explains it.\n");

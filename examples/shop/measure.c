@@ -82,19 +82,20 @@ static int read_attempts(struct round *round)
 {
     char path[SHOP_PATH], line[256], address[64], pick[32];
     long long at;
-    int reused;
+    int reused, version;
     size_t room = round->order_count * 4; /* an order has at most three attempts, and one more that is free */
     (void)snprintf(path, sizeof(path), "%s/attempts.log", round->folder);
     FILE *file = fopen(path, "re");
     round->attempts = calloc(room, sizeof(*round->attempts));
     while (file && round->attempts && round->attempt_count < room && fgets(line, sizeof(line), file)) {
         struct attempt *attempt = &round->attempts[round->attempt_count];
-        if (sscanf(line, "%lld %63s %31s %d", &at, address, pick, &reused) != 4)
+        if (sscanf(line, "%lld %63s %31s %d %d", &at, address, pick, &reused, &version) != 5)
             continue;
         attempt->at_ns = at;
         attempt->instance = instance_at(round, address);
         attempt->probe = strcmp(pick, mesh_pick_name(MESH_PICK_PROBE)) == 0;
         attempt->reused = reused;
+        attempt->version = version;
         round->attempt_count++;
     }
     if (file)

@@ -10,15 +10,15 @@
 
 enum { LINE = 1024 };
 
-/* For the driver: one line for each attempt at payment, when it began, where, why there, and whether over a connection
- * that was open already. */
+/* For the driver: one line for each attempt at payment, when it began, where, why there, whether over a connection that
+ * was open already, and which version of HTTP it spoke (20: HTTP/2; 0: there was none). */
 static void note_attempts(FILE *log, int64_t start_ns, const mesh_result *result)
 {
     for (size_t i = 0; i < mesh_result_attempt_count(result); i++) {
         mesh_attempt attempt = MESH_ATTEMPT_INIT;
         if (mesh_result_attempt(result, i, &attempt) == MESH_OK)
-            (void)fprintf(log, "%lld %s %s %d\n", (long long)(start_ns + attempt.start_ns), attempt.endpoint,
-                          mesh_pick_name(attempt.pick), (int)attempt.reused);
+            (void)fprintf(log, "%lld %s %s %d %d\n", (long long)(start_ns + attempt.start_ns), attempt.endpoint,
+                          mesh_pick_name(attempt.pick), (int)attempt.reused, (int)attempt.http_version);
     }
 }
 

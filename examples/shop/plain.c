@@ -72,7 +72,7 @@ static int charge(struct plain *plain, const char *id)
     const char *address = plain->payment[atomic_fetch_add(&plain->turn, 1) % plain->payments];
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    (void)fprintf(plain->attempts, "%lld %s round-robin 0\n", (long long)now.tv_sec * 1000000000 + now.tv_nsec,
+    (void)fprintf(plain->attempts, "%lld %s round-robin 0 11\n", (long long)now.tv_sec * 1000000000 + now.tv_nsec,
                   address);
     return post(address, "charges", id);
 }

@@ -36,7 +36,7 @@ static void print_ledger(const struct round *round)
         (void)printf("%-38s first failure: %s\n", "", round->first_failure);
 }
 
-static void print_words(const struct round *mesh)
+static void print_words(const struct round *mesh, const struct round *plain)
 {
     (void)printf("\n%d orders/s. slow: payment-1 takes %d ms instead of 20, four at a time. killed: payment-2 is gone "
                  "too.\nback: both are as before. moved: payment-3 is replaced by payment-4 at another address.\n",
@@ -45,8 +45,10 @@ static void print_words(const struct round *mesh)
         (void)printf(
             "intruder: three who may not call do. rotated: all certificates are replaced, three times.\n"
             "With Meshcall every connection is mutual TLS, and each server lets one program ask for one kind of "
-            "path.\nThe plain client and its servers speak plain text: they are spared the handshakes, and these two "
-            "phases.\n");
+            "path.\n%s",
+            plain ? "The plain client and its servers speak plain text: they are spared the handshakes, and these two "
+                    "phases.\n"
+                  : "");
     else
         (void)printf("Without TLS: everybody speaks plain text, and may call whom they like.\n");
     (void)printf("\n");
@@ -89,22 +91,24 @@ static void print_rotations(const struct round *mesh)
 
 void report(const struct round *mesh, const struct round *plain)
 {
-    print_words(mesh);
-    (void)printf("%-15s | %-49s | %s\n", "", mesh->title, plain->title);
+    print_words(mesh, plain);
+    (void)printf("%-15s | %-49s%s%s\n", "", mesh->title, plain ? " | " : "", plain ? plain->title : "");
     (void)printf("%-8s%7s", "phase", "orders");
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < (plain ? 2 : 1); i++)
         (void)printf(" | success     p50     p99   pay-1 pay-2 pay-3 pay-4");
     (void)printf("\n");
     for (int phase = 0; phase < mesh->phase_count; phase++) {
         size_t accepted;
         (void)printf("%-8s%7zu", phases[phase].name, orders_of(mesh, phase, &accepted));
         print_phase(mesh, phase);
-        print_phase(plain, phase);
+        if (plain)
+            print_phase(plain, phase);
         (void)printf("\n");
     }
     (void)printf("Times in ms, from when an order was due, of accepted orders. pay-N: share of the attempts.\n\n");
     print_ledger(mesh);
-    print_ledger(plain);
+    if (plain)
+        print_ledger(plain);
     if (mesh->tls) {
         print_intrusions(mesh);
         print_rotations(mesh);

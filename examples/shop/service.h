@@ -38,6 +38,12 @@ int plain_order_main(const char *folder);
 int inventory_main(const char *folder);
 int payment_main(const char *folder, const char *name);
 int shipping_main(const char *folder);
-int driver_main(const char *folder, int tls);
+
+/* What the driver plays. */
+struct play {
+    int tls, http1;
+    int contrast; /* also the round with the plain client */
+};
+int driver_main(const char *folder, const struct play *play);
 
 #endif

@@ -41,6 +41,7 @@ typedef struct mesh_error mesh_error;       /* why opening, loading or reloading
 typedef struct mesh_result mesh_result;     /* what a call ended with; mesh/call.h */
 typedef struct mesh_token mesh_token;       /* cancels any number of calls; mesh/call.h */
 typedef struct mesh_inbound mesh_inbound;   /* trace, baggage and deadline that came in; mesh/call.h */
+typedef struct mesh_stream mesh_stream;     /* a call whose bodies come in pieces; mesh/stream.h */
 typedef struct mesh_server mesh_server;     /* the inbound half; mesh/server.h */
 typedef struct mesh_exchange mesh_exchange; /* one request that a server received; mesh/server.h */
 

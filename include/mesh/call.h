@@ -12,8 +12,34 @@ extern "C" {
 /* Flags of a request. */
 enum mesh_request_flag {
     MESH_COPY_BODY = 1, /* copy the body at the start; else an asynchronous call borrows it until it completes */
-    MESH_NO_RETRY = 2   /* one attempt, whatever the service's configuration says */
+    MESH_NO_RETRY = 2,  /* one attempt, whatever the service's configuration says; what never got to the peer, since its
+                           connection was about to close, is sent once more */
+    MESH_GRPC = 4       /* a gRPC call: `body` is one message, framed by the library; `method` is NULL or "POST" */
 };
+
+/* How a gRPC call ends (grpc/doc/statuscodes.md). X(name, number) */
+#define MESH_GRPC_STATUS_MAP(X)                                                                                        \
+    X(OK, 0)                                                                                                           \
+    X(CANCELLED, 1)                                                                                                    \
+    X(UNKNOWN, 2)                                                                                                      \
+    X(INVALID_ARGUMENT, 3)                                                                                             \
+    X(DEADLINE_EXCEEDED, 4)                                                                                            \
+    X(NOT_FOUND, 5)                                                                                                    \
+    X(ALREADY_EXISTS, 6)                                                                                               \
+    X(PERMISSION_DENIED, 7)                                                                                            \
+    X(RESOURCE_EXHAUSTED, 8)                                                                                           \
+    X(FAILED_PRECONDITION, 9)                                                                                          \
+    X(ABORTED, 10)                                                                                                     \
+    X(OUT_OF_RANGE, 11)                                                                                                \
+    X(UNIMPLEMENTED, 12)                                                                                               \
+    X(INTERNAL, 13)                                                                                                    \
+    X(UNAVAILABLE, 14)                                                                                                 \
+    X(DATA_LOSS, 15)                                                                                                   \
+    X(UNAUTHENTICATED, 16)
+
+#define MESH_GRPC_STATUS_ENUM(name, number) MESH_GRPC_##name = number,
+enum mesh_grpc_status { MESH_GRPC_STATUS_MAP(MESH_GRPC_STATUS_ENUM) MESH_GRPC_STATUS_LIMIT_ = 255 };
+#undef MESH_GRPC_STATUS_ENUM
 
 /* A choice that may be left to the configuration. */
 enum mesh_choice { MESH_UNSET = 0, MESH_YES = 1, MESH_NO = 2 };
@@ -71,7 +97,12 @@ enum mesh_retry {
     MESH_RETRY_5XX = 6,
     MESH_RETRY_GATEWAY_ERROR = 7,
     MESH_RETRY_STATUS = 8,
-    MESH_RETRY_PER_TRY_TIMEOUT = 9
+    MESH_RETRY_PER_TRY_TIMEOUT = 9,
+    MESH_RETRY_CANCELLED = 10, /* from here on: that gRPC status */
+    MESH_RETRY_DEADLINE_EXCEEDED = 11,
+    MESH_RETRY_INTERNAL = 12,
+    MESH_RETRY_RESOURCE_EXHAUSTED = 13,
+    MESH_RETRY_UNAVAILABLE = 14
 };
 
 /* Why an attempt that failed was not followed by another. */
@@ -82,7 +113,10 @@ enum mesh_stop {
     MESH_STOP_ATTEMPTS = 3,       /* retry.attempts is used up */
     MESH_STOP_BUDGET = 4,         /* the retry budget or max_retries is used up */
     MESH_STOP_DEADLINE = 5,       /* the wait before the next attempt does not fit */
-    MESH_STOP_ASKED = 6           /* MESH_NO_RETRY */
+    MESH_STOP_ASKED = 6,          /* MESH_NO_RETRY */
+    MESH_STOP_REPLAY = 7,         /* of a stream: more of the request had been written than retry.replay keeps, or more
+                                     of the response had come than is held back */
+    MESH_STOP_PUSHBACK = 8        /* the peer asked for it, by grpc-retry-pushback-ms */
 };
 
 /* What happened in one attempt. Set `size` before mesh_result_attempt(), best by MESH_ATTEMPT_INIT. */
@@ -113,12 +147,15 @@ typedef struct mesh_attempt {
     const char *alpn;     /* what was agreed on; "" for nothing */
     int32_t tls_resumed;  /* 1: by a session of an earlier connection */
     int32_t http_version; /* 11: HTTP/1.1; 20: HTTP/2; 0: there was no connection */
+    int32_t
+        grpc_status;  /* enum mesh_grpc_status: what the response said, or what the failure amounts to; -1: no gRPC */
+    int32_t reserved; /* 0 */
 } mesh_attempt;
 
 #define MESH_ATTEMPT_INIT                                                                                              \
     {                                                                                                                  \
         (uint32_t)sizeof(mesh_attempt), 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL,  \
-            NULL, 0, 0                                                                                                 \
+            NULL, 0, 0, 0, 0                                                                                           \
     }
 
 /* Does what MESH_ATTEMPT_INIT does. */
@@ -147,6 +184,28 @@ MESH_API mesh_status mesh_result_header(const mesh_result *result, size_t index,
 
 /* The value of the first field of this name (any case), NUL-terminated; NULL when there is none. */
 MESH_API const char *mesh_result_header_value(const mesh_result *result, const char *name);
+
+/* The same for the trailer fields, which came behind the body. */
+MESH_API size_t mesh_result_trailer_count(const mesh_result *result);
+MESH_API mesh_status mesh_result_trailer(const mesh_result *result, size_t index, mesh_header *out);
+MESH_API const char *mesh_result_trailer_value(const mesh_result *result, const char *name);
+
+/* How a gRPC call ended: enum mesh_grpc_status. Whatever ended the call has one: the response's grpc-status, or what
+ * its HTTP status, the code of RST_STREAM, or mesh_result_code() amounts to. -1: the request had no MESH_GRPC. */
+MESH_API int32_t mesh_result_grpc_status(const mesh_result *result);
+
+/* The words that belong to it, decoded: of the peer, or of this library when the call failed; "" for none. */
+MESH_API const char *mesh_result_grpc_message(const mesh_result *result);
+
+/* "UNAVAILABLE" for 14; "UNKNOWN" for a number that is none. Static. */
+MESH_API const char *mesh_grpc_status_name(int32_t status);
+
+/* Metadata whose name ends in "-bin" is base64 in its field. Encoding writes MESH_GRPC_ENCODED_SIZE(size) bytes at
+ * most, a NUL with them, and returns the size without it. Decoding takes the text with padding or without, and writes
+ * at most size + 1 bytes; MESH_EINVAL when it is no base64. */
+#define MESH_GRPC_ENCODED_SIZE(size) (((size)*4 + 2) / 3 + 1)
+MESH_API size_t mesh_grpc_binary_encode(const void *bytes, size_t size, char *out);
+MESH_API MESH_NODISCARD mesh_status mesh_grpc_binary_decode(const char *text, size_t size, void *out, size_t *out_size);
 
 /* One line for a person: what the call ended with; after a failure which endpoints were tried and why each failed. */
 MESH_API const char *mesh_result_message(const mesh_result *result);

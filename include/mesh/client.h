@@ -16,26 +16,35 @@ enum mesh_mode {
     MESH_EXTERNAL = 1 /* the program's own loops, by mesh_loop_fd(), _timeout() and _process(); no library thread */
 };
 
+/* Flags of mesh_options; they are or-ed. */
+enum mesh_options_flag {
+    MESH_STREAM_REQUESTS = 1 /* of a server: handlers are called when a request's head has come, and read its body */
+};
+
 /* How much a log callback is told; each level includes those above. */
 enum mesh_log_level { MESH_LOG_ERROR = 0, MESH_LOG_WARN = 1, MESH_LOG_INFO = 2, MESH_LOG_DEBUG = 3 };
 
 /* What a completion is about. */
-enum mesh_completion_kind { MESH_COMPLETION_DONE = 1 };
+enum mesh_completion_kind {
+    MESH_COMPLETION_DONE = 1,  /* a call that mesh_call_start() started has ended */
+    MESH_COMPLETION_STREAM = 2 /* a stream of flag MESH_STREAM_NOTIFY that had answered MESH_EAGAIN is worth a try */
+};
 
-/* One asynchronous call that has ended. The result is the receiver's, who frees it. */
+/* One asynchronous call that has ended, or one stream that can go on. The result is the receiver's, who frees it. */
 typedef struct mesh_completion {
     uint32_t size;
     int32_t kind;       /* enum mesh_completion_kind */
-    mesh_status status; /* as mesh_result_code(result) */
+    mesh_status status; /* as mesh_result_code(result); of a stream MESH_OK */
     int32_t reserved;
     mesh_call_id id;
-    void *user; /* as given to mesh_call_start() */
-    mesh_result *result;
+    void *user;          /* as given to mesh_call_start() or mesh_stream_open() */
+    mesh_result *result; /* NULL of a stream */
+    mesh_stream *stream; /* NULL of a call; never one that mesh_stream_finish() has taken */
 } mesh_completion;
 
 #define MESH_COMPLETION_INIT                                                                                           \
     {                                                                                                                  \
-        (uint32_t)sizeof(mesh_completion), 0, 0, 0, 0, NULL, NULL                                                      \
+        (uint32_t)sizeof(mesh_completion), 0, 0, 0, 0, NULL, NULL, NULL                                                \
     }
 
 /* What a span is about. */
@@ -63,6 +72,8 @@ typedef struct mesh_span {
     const char *method;
     const char *path; /* without the query */
     uint64_t tag;
+    int32_t grpc_status; /* enum mesh_grpc_status of a gRPC call or attempt; -1: none, or not known */
+    int32_t reserved;    /* 0 */
 } mesh_span;
 
 /* What an audit is about. */
@@ -99,7 +110,7 @@ typedef struct mesh_options {
     uint32_t threads;                /* permanent driver threads in owned mode, at most `shards`; 0: none */
     uint64_t seed;                   /* of all random choices; 0: from the system */
     int32_t log_level;               /* enum mesh_log_level */
-    int32_t reserved;                /* 0 */
+    int32_t flags;                   /* enum mesh_options_flag, or-ed; a client has none */
     void (*on_log)(int32_t level, const char *line, void *user);
     void (*on_span)(const mesh_span *span, void *user);
     void (*on_completion)(const mesh_completion *completion, void *user); /* instead of mesh_client_next() */
@@ -144,9 +155,10 @@ MESH_API MESH_NODISCARD mesh_status mesh_call_start(mesh_client *client, const c
  * MESH_ESTALE when it has completed. Any thread. */
 MESH_API mesh_status mesh_cancel(mesh_client *client, mesh_call_id id);
 
-/* Takes up to `capacity` completions, in the order in which calls ended. Waits up to `timeout_ns` (0: not at all, below
- * 0: as long as it takes) for the first one. MESH_OK with `*count` >= 1, or MESH_DEADLINE with 0; MESH_ECLOSED when the
- * client is closed and there will be none; MESH_EREENTRY for a wait in external mode. Any number of threads. */
+/* Takes up to `capacity` completions; those of calls in the order in which they ended. Waits up to `timeout_ns` (0: not
+ * at all, below 0: as long as it takes) for the first one. MESH_OK with `*count` >= 1, or MESH_DEADLINE with 0;
+ * MESH_ECLOSED when the client is closed and there will be none; MESH_EREENTRY for a wait in external mode. Any number
+ * of threads. */
 MESH_API MESH_NODISCARD mesh_status mesh_client_next(mesh_client *client, mesh_completion *completions,
                                                      uint32_t capacity, int64_t timeout_ns, uint32_t *count);
 

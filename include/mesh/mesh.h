@@ -8,5 +8,6 @@
 #include <mesh/config.h>
 #include <mesh/server.h>
 #include <mesh/status.h>
+#include <mesh/stream.h>
 
 #endif

@@ -21,6 +21,7 @@ extern "C" {
     X(ESTALE, 5, USAGE, 0, "-", "the call has already ended")                                                          \
     X(ECLOSED, 6, USAGE, 0, "-", "the client or server was closed")                                                    \
     X(EUNSUPPORTED, 7, USAGE, 0, "-", "this build does not have the feature")                                          \
+    X(EAGAIN, 8, USAGE, 0, "-", "nothing could be done without waiting")                                               \
     X(CANCELLED, 20, CANCELLED, 0, "DC", "the call was cancelled")                                                     \
     X(DEADLINE, 30, DEADLINE, 1, "UT", "the deadline passed")                                                          \
     X(PER_TRY_TIMEOUT, 31, DEADLINE, 1, "UT", "the attempt took longer than per_try_timeout")                          \

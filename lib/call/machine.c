@@ -92,8 +92,10 @@ static void end_attempt(struct step *step, mesh_status status)
     struct machine_attempt *attempt = last_attempt(step->machine);
     attempt->phase = ATTEMPT_ENDED;
     attempt->report.status = status;
-    attempt->report.elapsed = mesh__nanos_max(mesh__nanos_sub(step->now, attempt->picked_at), 0);
-    attempt->report.short_deadline = status == MESH_DEADLINE && had_little_time(step, attempt);
+    /* How long a stream stays open says nothing about its endpoint: it has answered. */
+    mesh_nanos until = attempt->delivered ? attempt->answered_at : step->now;
+    attempt->report.elapsed = mesh__nanos_max(mesh__nanos_sub(until, attempt->picked_at), 0);
+    attempt->report.short_deadline = status == MESH_DEADLINE && (attempt->delivered || had_little_time(step, attempt));
     attempt->has_response = status == MESH_OK;
     attempt->verdict = mesh__classify(&attempt->report);
     emit_for(step, EFFECT_REPORT, last_index(step->machine));
@@ -135,12 +137,23 @@ static void go_on(struct step *step)
     }
 }
 
+/* The last attempt, which can have no other behind it, has been reported: says whether that is why there is none. */
+static void finish_committed(struct step *step)
+{
+    const struct machine_attempt *attempt = last_attempt(step->machine);
+    struct retry_answer answer = may_retry(step, &attempt->report);
+    if (attempt->delivered && !attempt->has_response)
+        finish_with_last(step, MESH_STOP_NOT_RETRYABLE);
+    else
+        finish_with_last(step, answer.retry == MESH_RETRY_NONE ? answer.stop : MESH_STOP_REPLAY);
+}
+
 static void end_attempt_and_go_on(struct step *step, mesh_status status)
 {
     bool committed = step->machine->state == MACHINE_COMMITTED;
     end_attempt(step, status);
     if (committed)
-        finish_with_last(step, status == MESH_OK ? MESH_STOP_NONE : MESH_STOP_NOT_RETRYABLE);
+        finish_committed(step);
     else
         go_on(step);
 }
@@ -249,29 +262,64 @@ static void on_sent(struct step *step)
         attempt->report.sent = step->input->sent;
 }
 
+static mesh_nanos clamp(mesh_nanos pause)
+{
+    return mesh__nanos_min(mesh__nanos_max(pause, -1), RETRY_AFTER_MAX);
+}
+
+static void note_grpc(const struct step *step, struct report *report)
+{
+    report->grpc_status = step->input->grpc_status;
+    report->pushed_back = step->input->pushed_back;
+    report->pushback = clamp(step->input->pushback);
+}
+
+/* There will be no other attempt, so this one has all the time that is left; its head is handed on once it is there. */
+static void commit(struct step *step)
+{
+    struct machine *machine = step->machine;
+    struct machine_attempt *attempt = last_attempt(machine);
+    machine->state = MACHINE_COMMITTED;
+    attempt->cut_at = step->config->deadline.at;
+    arm(step, attempt->cut_at);
+    if (attempt->report.http_status == 0)
+        return;
+    attempt->delivered = true;
+    attempt->answered_at = step->now;
+    emit_for(step, EFFECT_DELIVER, last_index(machine));
+}
+
+static void on_commit(struct step *step)
+{
+    if (step->config->commit_on_head && step->machine->state == MACHINE_TRYING && live_attempt(step) != NULL)
+        commit(step);
+}
+
 /* A response that may yet be replaced by a better one is withheld, whether it streams or not. */
 static void on_head(struct step *step)
 {
     struct machine_attempt *attempt = live_attempt(step);
-    if (attempt == NULL || step->machine->state == MACHINE_COMMITTED)
+    if (attempt == NULL || attempt->delivered)
         return;
     attempt->phase = ATTEMPT_OPEN;
     attempt->report.http_status = step->input->http_status;
-    attempt->report.retry_after = mesh__nanos_min(mesh__nanos_max(step->input->retry_after, -1), RETRY_AFTER_MAX);
+    attempt->report.retry_after = clamp(step->input->retry_after);
+    note_grpc(step, &attempt->report);
     if (!step->config->commit_on_head)
         return;
     struct report whole = attempt->report;
     whole.status = MESH_OK;
-    if (may_retry(step, &whole).retry != MESH_RETRY_NONE)
-        return;
-    step->machine->state = MACHINE_COMMITTED;
-    emit_for(step, EFFECT_DELIVER, last_index(step->machine));
+    if (step->machine->state == MACHINE_COMMITTED || may_retry(step, &whole).retry == MESH_RETRY_NONE)
+        commit(step);
 }
 
 static void on_end(struct step *step)
 {
-    if (live_attempt(step) != NULL)
-        end_attempt_and_go_on(step, MESH_OK);
+    struct machine_attempt *attempt = live_attempt(step);
+    if (attempt == NULL)
+        return;
+    note_grpc(step, &attempt->report);
+    end_attempt_and_go_on(step, MESH_OK);
 }
 
 static void on_failed(struct step *step)
@@ -283,7 +331,22 @@ static void on_failed(struct step *step)
     bool silent = attempt->report.http_status == 0;
     attempt->report.unsent = silent && step->input->unsent;
     attempt->report.stale = silent && step->input->stale;
+    note_grpc(step, &attempt->report);
     end_attempt_and_go_on(step, step->input->status != MESH_OK ? step->input->status : MESH_EINTERNAL);
+}
+
+/* A peer that pushes back names the pause, and backing off begins anew behind it. */
+static mesh_nanos next_pause(struct step *step)
+{
+    struct machine *machine = step->machine;
+    const struct report *report = &last_attempt(machine)->report;
+    if (report->pushed_back) {
+        machine->retries = 0;
+        return report->pushback;
+    }
+    machine->retries++;
+    mesh_nanos pause = mesh__retry_backoff(step->config->retry, machine->retries, step->input->random);
+    return step->input->others ? pause : mesh__nanos_max(pause, report->retry_after);
 }
 
 static void on_retry_admitted(struct step *step)
@@ -296,10 +359,7 @@ static void on_retry_admitted(struct step *step)
         return;
     }
     machine->holds_retry = true;
-    machine->retries++;
-    mesh_nanos pause = mesh__retry_backoff(step->config->retry, machine->retries, step->input->random);
-    if (!step->input->others)
-        pause = mesh__nanos_max(pause, last_attempt(machine)->report.retry_after);
+    mesh_nanos pause = next_pause(step);
     if (!fits(step, pause)) {
         finish_with_last(step, MESH_STOP_DEADLINE);
         return;
@@ -317,6 +377,7 @@ static void cut_attempt(struct step *step)
 {
     struct machine_attempt *attempt = last_attempt(step->machine);
     attempt->report.unsent = attempt->phase == ATTEMPT_WAITING;
+    note_grpc(step, &attempt->report); /* whatever the head said: the response is not whole */
     emit_for(step, EFFECT_STOP, last_index(step->machine));
     end_attempt_and_go_on(step, attempt->cut_at < step->config->deadline.at ? MESH_PER_TRY_TIMEOUT : MESH_DEADLINE);
 }
@@ -350,6 +411,7 @@ static void on_cancel(struct step *step)
         return;
     if (machine->state == MACHINE_TRYING || machine->state == MACHINE_COMMITTED) {
         emit_for(step, EFFECT_STOP, last_index(machine));
+        note_grpc(step, &last_attempt(machine)->report);
         end_attempt(step, MESH_CANCELLED);
     }
     if (machine->count > 0)
@@ -406,6 +468,9 @@ void mesh__machine_step(struct machine *machine, const struct machine_config *co
         break;
     case EVENT_CANCEL:
         on_cancel(&step);
+        break;
+    case EVENT_COMMIT:
+        on_commit(&step);
         break;
     }
 }

@@ -31,7 +31,7 @@ enum machine_state {
     MACHINE_TRYING, /* an attempt is under way; nothing of a response has been handed on */
     MACHINE_ASKING, /* may it be retried? */
     MACHINE_BACKOFF,
-    MACHINE_COMMITTED, /* a response is being handed on: no retry any more */
+    MACHINE_COMMITTED, /* a response is being handed on, or what went before is kept no more: no retry any more */
     MACHINE_DONE
 };
 
@@ -42,13 +42,14 @@ enum machine_event {
     EVENT_PICKED,   /* status: MESH_OK with ticket and probe, or MESH_NO_ENDPOINT and the like */
     EVENT_READY,    /* the attempt has a connection */
     EVENT_SENT,     /* sent: how much of the request has been given to it so far */
-    EVENT_HEAD,     /* http_status, retry_after: the response's head is complete */
+    EVENT_HEAD, /* http_status, retry_after, and what END names if the head has it: the response's head is complete */
     EVENT_BODY,
-    EVENT_END,            /* the response is complete */
-    EVENT_FAILED,         /* status, unsent, stale */
+    EVENT_END,            /* grpc_status, pushed_back, pushback: the response is complete */
+    EVENT_FAILED,         /* status, grpc_status, unsent, stale */
     EVENT_RETRY_ADMITTED, /* status: MESH_OK or MESH_OVERLOADED; others: another endpoint is in use */
     EVENT_TIMER,          /* the armed time has come */
-    EVENT_CANCEL
+    EVENT_CANCEL,
+    EVENT_COMMIT /* streaming: what `attempt` was given, or gave, is kept no more: it cannot be followed by another */
 };
 
 /* Fields that an event does not name are ignored. */
@@ -61,6 +62,9 @@ struct machine_input {
     bool unsent, stale, probe, others;
     uint16_t ticket;
     mesh_nanos retry_after; /* -1: none */
+    int32_t grpc_status;    /* as in struct report, like the next two */
+    bool pushed_back;
+    mesh_nanos pushback;
     uint32_t random;
 };
 
@@ -109,6 +113,8 @@ struct machine_attempt {
     bool holds_retry;  /* a place among the service's retries, to be given back with EFFECT_REPORT */
     bool has_response; /* whole */
     mesh_nanos picked_at, cut_at;
+    bool delivered; /* its head was handed on, at `answered_at` */
+    mesh_nanos answered_at;
     mesh_nanos backoff;    /* the pause before it */
     enum mesh_retry retry; /* why another followed */
     enum mesh_stop stop;   /* why none did */

@@ -2,8 +2,7 @@
 /* api_call.c - the exported functions that make, start, cancel and await calls. */
 #include "client/complete.h"
 #include "client/driver.h"
-#include "client/request.h"
-#include "client/token.h"
+#include "client/start.h"
 #include "net/reentry.h"
 
 #include <stddef.h>
@@ -21,76 +20,6 @@ void mesh_completion_init(mesh_completion *completion)
         *completion = (mesh_completion)MESH_COMPLETION_INIT;
 }
 
-/* Up to `tag`: what the first version of the struct had. */
-#define REQUEST_SIZE_LEAST (offsetof(mesh_request, tag) + sizeof(uint64_t))
-
-/* Whether the client can take a call at all. */
-static mesh_status check_client(const mesh_client *client)
-{
-    if (client == NULL)
-        return MESH_EINVAL;
-    if (mesh__client_forked(client))
-        return MESH_EFORKED;
-    return atomic_load_explicit(&client->state, memory_order_relaxed) == CLIENT_OPEN ? MESH_OK : MESH_ECLOSED;
-}
-
-/* A slot with a result and the request in it; or a status, and in `*result` what may be given to the user. */
-static mesh_status prepare(struct shard *shard, const char *service, const mesh_request *request, bool blocking,
-                           struct call **out, struct mesh_result **result)
-{
-    mesh_request full = MESH_REQUEST_INIT;
-    if (request)
-        memcpy(&full, request, request->size < sizeof(full) ? request->size : sizeof(full));
-    if (request && request->size < REQUEST_SIZE_LEAST)
-        full.size = 0; /* which mesh__request_take() refuses */
-    const struct world *world = shard->client->world;
-    struct call *call = mesh__shard_take_slot(shard);
-    if (call == NULL)
-        return MESH_NO_MEMORY;
-    call->start = world->now(world);
-    call->blocking = blocking;
-    call->driven_here = false;
-    call->result = mesh__result_take(shard->store);
-    mesh_status status = MESH_NO_MEMORY;
-    if (call->result) {
-        call->result->id = mesh__call_id(call);
-        status = mesh__request_take(call, service, &full, blocking);
-        call->result->status = status;
-    }
-    if (status == MESH_OK) {
-        *out = call;
-        return MESH_OK;
-    }
-    if (status == MESH_EINVAL)
-        *result = call->result;
-    else
-        mesh__result_release(call->result);
-    mesh__shard_give_slot(call);
-    return status;
-}
-
-/* From here on the token may cancel the call. */
-static void attach_token(struct call *call)
-{
-    if (call->token && !mesh__token_attach(call->token, call))
-        atomic_store(&call->cancelled, atomic_load(&call->generation)); /* seen when it starts */
-}
-
-/* Counts a call as live before it is posted, and only then looks whether the client is open: either a closing client
- * sees the count and waits for the call, or the call sees that the client is closing. */
-static bool begin_call(struct shard *shard)
-{
-    mesh__client_enter(shard);
-    atomic_fetch_add(&shard->live_calls, 1);
-    return atomic_load(&shard->client->state) == CLIENT_OPEN;
-}
-
-/* The call was not posted. */
-static void abandon_call(struct shard *shard)
-{
-    atomic_fetch_sub(&shard->live_calls, 1);
-}
-
 static mesh_status give(mesh_result *result, mesh_result **out)
 {
     mesh_status status = result->status;
@@ -103,7 +32,7 @@ static mesh_status give(mesh_result *result, mesh_result **out)
 
 mesh_status mesh_call(mesh_client *client, const char *service, const mesh_request *request, mesh_result **out)
 {
-    mesh_status status = check_client(client);
+    mesh_status status = mesh__start_check(client);
     if (status == MESH_OK && (client->options.mode == MESH_EXTERNAL || mesh__in_turn()))
         status = MESH_EREENTRY;
     if (status != MESH_OK)
@@ -111,14 +40,15 @@ mesh_status mesh_call(mesh_client *client, const char *service, const mesh_reque
     struct shard *shard = mesh__driver_choose(client);
     struct call *call;
     mesh_result *result = NULL;
-    status = begin_call(shard) ? prepare(shard, service, request, true, &call, &result) : MESH_ECLOSED;
+    status =
+        mesh__start_begin(shard) ? mesh__start_prepare(shard, service, request, true, &call, &result) : MESH_ECLOSED;
     if (status == MESH_OK) {
-        attach_token(call);
+        mesh__start_attach(call);
         mesh__driver_run(call);
         result = call->result;
         mesh__shard_give_slot(call);
     } else {
-        abandon_call(shard);
+        mesh__start_abandon(shard);
     }
     mesh__client_exit(shard);
     return give(result ? result : mesh__result_static(status), out);
@@ -129,21 +59,22 @@ mesh_status mesh_call_start(mesh_client *client, const char *service, const mesh
 {
     if (id)
         *id = 0;
-    mesh_status status = check_client(client);
+    mesh_status status = mesh__start_check(client);
     if (status != MESH_OK)
         return status;
     struct shard *shard = mesh__driver_choose(client);
     struct call *call;
     mesh_result *result = NULL;
-    status = begin_call(shard) ? prepare(shard, service, request, false, &call, &result) : MESH_ECLOSED;
+    status =
+        mesh__start_begin(shard) ? mesh__start_prepare(shard, service, request, false, &call, &result) : MESH_ECLOSED;
     if (status == MESH_OK) {
         call->result->user = user;
         if (id)
             *id = mesh__call_id(call);
-        attach_token(call);
+        mesh__start_attach(call);
         mesh__driver_start(call);
     } else {
-        abandon_call(shard);
+        mesh__start_abandon(shard);
     }
     mesh__client_exit(shard);
     mesh__result_release(result);
@@ -166,11 +97,11 @@ mesh_status mesh_cancel(mesh_client *client, mesh_call_id id)
 static uint32_t take_completions(mesh_client *client, mesh_completion *completions, uint32_t capacity)
 {
     uint32_t stride = completions->size, taken = 0;
-    struct mesh_result *result;
-    while (taken < capacity && (result = mesh__complete_take(client)) != NULL) {
+    while (taken < capacity) {
         mesh_completion *at = (mesh_completion *)(void *)((char *)completions + (size_t)taken * stride);
         at->size = stride;
-        mesh__complete_fill(result, at);
+        if (!mesh__complete_take(client, at))
+            break;
         taken++;
     }
     return taken;

@@ -24,15 +24,28 @@ const char *mesh_pick_name(int32_t pick)
 
 const char *mesh_retry_name(int32_t retry)
 {
-    static const char *const names[] = { "none",  "unsent", "connect-failure", "refused", "reset-before-request",
-                                         "reset", "5xx",    "gateway-error",   "status",  "per-try-timeout" };
+    static const char *const names[] = { "none",
+                                         "unsent",
+                                         "connect-failure",
+                                         "refused",
+                                         "reset-before-request",
+                                         "reset",
+                                         "5xx",
+                                         "gateway-error",
+                                         "status",
+                                         "per-try-timeout",
+                                         "cancelled",
+                                         "deadline-exceeded",
+                                         "internal",
+                                         "resource-exhausted",
+                                         "unavailable" };
     return name_of(names, COUNT_OF(names), retry);
 }
 
 const char *mesh_stop_name(int32_t stop)
 {
-    static const char *const names[] = { "none",   "not-retryable", "not-idempotent", "attempts",
-                                         "budget", "deadline",      "asked" };
+    static const char *const names[] = { "none",     "not-retryable", "not-idempotent", "attempts", "budget",
+                                         "deadline", "asked",         "replay",         "push-back" };
     return name_of(names, COUNT_OF(names), stop);
 }
 
@@ -67,21 +80,56 @@ size_t mesh_result_header_count(const mesh_result *result)
     return result ? result->header_count : 0;
 }
 
+static mesh_status field_at(const mesh_header *fields, size_t count, size_t index, mesh_header *out)
+{
+    if (out == NULL || index >= count)
+        return MESH_EINVAL;
+    *out = fields[index];
+    return MESH_OK;
+}
+
+static const char *value_of(const mesh_header *fields, size_t count, const char *name)
+{
+    struct view wanted = mesh__view_of(name);
+    for (size_t i = 0; name && i < count; i++)
+        if (mesh__view_equal_nocase(mesh__view(fields[i].name, fields[i].name_size), wanted))
+            return fields[i].value;
+    return NULL;
+}
+
 mesh_status mesh_result_header(const mesh_result *result, size_t index, mesh_header *out)
 {
-    if (result == NULL || out == NULL || index >= result->header_count)
-        return MESH_EINVAL;
-    *out = result->headers[index];
-    return MESH_OK;
+    return result ? field_at(result->headers, result->header_count, index, out) : MESH_EINVAL;
 }
 
 const char *mesh_result_header_value(const mesh_result *result, const char *name)
 {
-    struct view wanted = mesh__view_of(name);
-    for (size_t i = 0; result && name && i < result->header_count; i++)
-        if (mesh__view_equal_nocase(mesh__view(result->headers[i].name, result->headers[i].name_size), wanted))
-            return result->headers[i].value;
-    return NULL;
+    return result ? value_of(result->headers, result->header_count, name) : NULL;
+}
+
+size_t mesh_result_trailer_count(const mesh_result *result)
+{
+    return result ? result->trailer_count : 0;
+}
+
+mesh_status mesh_result_trailer(const mesh_result *result, size_t index, mesh_header *out)
+{
+    return result ? field_at(result->trailers, result->trailer_count, index, out) : MESH_EINVAL;
+}
+
+const char *mesh_result_trailer_value(const mesh_result *result, const char *name)
+{
+    return result ? value_of(result->trailers, result->trailer_count, name) : NULL;
+}
+
+int32_t mesh_result_grpc_status(const mesh_result *result)
+{
+    return result ? result->grpc_status : -1;
+}
+
+const char *mesh_result_grpc_message(const mesh_result *result)
+{
+    return result ? result->grpc_message : "";
 }
 
 const char *mesh_result_message(const mesh_result *result)
@@ -149,6 +197,7 @@ mesh_status mesh_result_attempt(const mesh_result *result, size_t index, mesh_at
         .alpn = security->alpn,
         .tls_resumed = security->resumed,
         .http_version = from->http_version,
+        .grpc_status = from->grpc_status,
     };
     memcpy(out, &full, out->size < sizeof(full) ? out->size : sizeof(full));
     return MESH_OK;

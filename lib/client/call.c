@@ -4,6 +4,7 @@
 #include "client/call_attempt.h"
 #include "client/complete.h"
 #include "client/shard.h"
+#include "client/stream.h"
 
 mesh_call_id mesh__call_id(const struct call *call)
 {
@@ -105,7 +106,8 @@ static void carry_out(struct call *call, const struct effect *effect)
         call->rearm = true;
         break;
     case EFFECT_DELIVER:
-        break; /* buffered calls are handed on whole */
+        mesh__stream_deliver(call); /* buffered calls are handed on whole */
+        break;
     case EFFECT_RELEASE:
         mesh__live_give(&call->service->live->active);
         if (call->machine.holds_retry)
@@ -127,6 +129,8 @@ static void step(struct call *call)
     call->input_count--;
     for (uint32_t i = 0; i < effects.count; i++)
         carry_out(call, &effects.list[i]);
+    if (call->stream && call->machine.state == MACHINE_COMMITTED)
+        mesh__stream_commit(call);
 }
 
 static void run(struct call *call)
@@ -147,6 +151,8 @@ void mesh__call_feed(struct call *call, const struct machine_input *input)
 {
     if (call->done || call->input_count == CALL_INPUTS)
         return; /* BODY is not fed, so that few events can come within a step: far fewer than there are places */
+    if (call->input_count == 0)
+        call->input_first = 0; /* its memory is at hand, which that of the other places is not */
     call->inputs[(call->input_first + call->input_count) % CALL_INPUTS] = *input;
     call->input_count++;
     if (!call->stepping)
@@ -171,17 +177,28 @@ static bool is_idempotent(const struct call *call)
     return mesh__retry_idempotent_method(call->method.data);
 }
 
+/* A stream may last longer than its service's calls do, if its request says so. */
+static mesh_nanos service_timeout(const struct call *call)
+{
+    bool own = call->stream && (call->stream->endless || call->request_timeout > 0);
+    return own ? 0 : call->service->policy->timeout;
+}
+
 static void begin(struct call *call)
 {
     struct shard *shard = call->shard;
     const struct service_config *policy = call->service->policy;
     call->config = (struct machine_config){
         .retry = &policy->retry,
-        .deadline = mesh__deadline_of_call(call->start, call->request_timeout, call->inbound_deadline, policy->timeout),
+        .deadline =
+            mesh__deadline_of_call(call->start, call->request_timeout, call->inbound_deadline, service_timeout(call)),
         .resolve_timeout = policy->discover.timeout,
         .idempotent = is_idempotent(call),
         .no_retry = (call->flags & MESH_NO_RETRY) != 0,
+        .commit_on_head = call->stream != NULL,
     };
+    if (call->stream)
+        mesh__stream_begin(call);
     mesh__machine_init(&call->machine);
     mesh__list_push(&shard->calls, &call->link);
     COUNTER_ADD(mesh__call_service_shard(call)->calls, 1);

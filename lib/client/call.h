@@ -9,13 +9,16 @@
 #define MESH__CLIENT_CALL_H
 
 #include "client/client.h"
+#include "wire/grpc.h"
 
 enum call_word { CALL_WAITING, CALL_PROMOTED, CALL_DONE };
-enum call_post { POST_START = 1, POST_CANCEL = 2 };
+enum call_post { POST_START = 1, POST_CANCEL = 2, POST_STREAM = 4 };
 
 #define CALL_INPUTS 8
-#define CALL_GROUPS 3     /* of fields: the service's, the caller's, and what this library adds */
-#define CALL_OWN_FIELDS 4 /* that it adds at most */
+#define CALL_GROUPS 3                         /* of fields: the service's, the caller's, and what this library adds */
+#define GRPC_OWN_FIELDS 4                     /* of those, what gRPC needs */
+#define CALL_OWN_FIELDS (4 + GRPC_OWN_FIELDS) /* that it adds at most */
+#define GRPC_LEAD 256                         /* of a message with its frame's head: goes out in one piece */
 
 /* A token's link to a call. */
 struct token_link {
@@ -28,6 +31,17 @@ struct call_attempt {
     struct endpoint *endpoint; /* the call's pinned snapshot holds it */
     struct endpoint_shard *at;
     uint32_t weight;
+};
+
+/* A gRPC call's attempt under way. */
+struct grpc_call {
+    char lead[GRPC_LEAD];
+    size_t given; /* of frame and message, to the exchange */
+    char timeout[13], retries[4];
+    struct grpc_decoder decoder;
+    struct grpc_outcome outcome; /* without its message, which is decoded in the result */
+    bool framed;                 /* the response is one of gRPC: its body is messages */
+    bool whole;                  /* one of them has come */
 };
 
 struct call {
@@ -61,6 +75,7 @@ struct call {
     mesh_nanos start, request_timeout, inbound_deadline;
     mesh_token *token; /* a reference, or NULL */
     struct token_link token_link;
+    struct mesh_stream *stream; /* a reference; NULL: a buffered call */
 
     /* The driver's. */
     struct list link;     /* in shard.calls */
@@ -81,6 +96,7 @@ struct call {
     struct http1_field_group groups[CALL_GROUPS]; /* of the attempt's request, as are the next two */
     mesh_header own[CALL_OWN_FIELDS];
     char left[20];                                  /* digits of the milliseconds that it has */
+    struct grpc_call grpc;                          /* with MESH_GRPC */
     struct buf head;                                /* a request's head; its memory stays with the slot */
     struct call_attempt attempts[MACHINE_ATTEMPTS]; /* machine.count of them, and the one being picked */
 };

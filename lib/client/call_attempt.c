@@ -4,8 +4,10 @@
 #include "client/call_attempt.h"
 
 #include "client/complete.h"
+#include "client/grpc.h"
 #include "client/request.h"
 #include "client/shard.h"
+#include "client/stream.h"
 
 #include <string.h>
 
@@ -150,9 +152,24 @@ static void note_security(struct call *call, const struct tls_report *report)
     call->result->attempts[call->trying].security = security;
 }
 
+void mesh__attempt_give_up(struct call *call, mesh_status status, enum grpc_status grpc_status, const char *reason)
+{
+    call->result->attempts[call->trying].reason = reason;
+    mesh__exchange_cancel(&call->exchange);
+    mesh__call_feed(call, &(struct machine_input){ .event = EVENT_FAILED,
+                                                   .attempt = call->trying,
+                                                   .status = status,
+                                                   .grpc_status = (int32_t)grpc_status,
+                                                   .random = (uint32_t)mesh__rng_next(&call->shard->rng) });
+}
+
 static void on_ready(struct exchange *exchange)
 {
     struct call *call = call_of(exchange);
+    if (mesh__grpc_is(call) && !exchange->channel->codec->multiplexed) {
+        mesh__attempt_give_up(call, MESH_EUNSUPPORTED, GRPC_INTERNAL, "gRPC needs HTTP/2: \"protocol\": \"http2\"");
+        return;
+    }
     const struct tls_report *report = mesh__channel_tls(exchange->channel, &exchange->shaking);
     call->result->attempts[call->trying].http_version = exchange->channel->codec->multiplexed ? 20 : 11;
     if (report)
@@ -180,34 +197,85 @@ static mesh_nanos retry_after_of(const struct call *call, const struct http1_hea
     return -1;
 }
 
+/* What a gRPC response has said so far; `whole`: it says no more. */
+static void note_grpc(const struct call *call, bool whole, struct machine_input *input)
+{
+    const struct grpc_outcome *outcome = &call->grpc.outcome;
+    if (!mesh__grpc_is(call))
+        return;
+    input->grpc_status = whole || outcome->said || !call->grpc.framed ? (int32_t)outcome->status : MESH_GRPC_OK;
+    input->pushed_back = outcome->pushback;
+    input->pushback = outcome->delay;
+}
+
 static bool on_head(struct exchange *exchange, const struct http1_head *head)
 {
     struct call *call = call_of(exchange);
     uint64_t expected = head->content_length > 0 && !exchange->to_head ? (uint64_t)head->content_length : 0;
-    if (expected > call->service->policy->max_body)
-        expected = 0; /* the reader refuses it anyway */
+    if (expected > call->service->policy->max_body || call->stream)
+        expected = 0; /* the reader refuses it anyway; or it does not stay here */
     call->result->http_status = head->status;
     if (!mesh__result_set_headers(call->result, head->headers, head->header_count) ||
         !mesh__result_start_body(call->result, (size_t)(expected > 65536 ? 65536 : expected)))
         return false;
-    mesh__call_feed(call, &(struct machine_input){ .event = EVENT_HEAD,
-                                                   .attempt = call->trying,
-                                                   .http_status = head->status,
-                                                   .retry_after = retry_after_of(call, head) });
+    struct machine_input input = { .event = EVENT_HEAD,
+                                   .attempt = call->trying,
+                                   .http_status = head->status,
+                                   .retry_after = retry_after_of(call, head) };
+    if (mesh__grpc_is(call) && !mesh__grpc_take_head(call, head))
+        return false;
+    note_grpc(call, false, &input);
+    mesh__call_feed(call, &input);
     return true;
+}
+
+static bool take_message(struct call *call, struct view bytes)
+{
+    const struct grpc_decoder *decoder = &call->grpc.decoder;
+    bool memory = true;
+    if (mesh__grpc_take_body(call, bytes, &memory) == GRPC_FAILED)
+        mesh__attempt_give_up(call, decoder->status == GRPC_RESOURCE_EXHAUSTED ? MESH_BODY_TOO_LARGE : MESH_PROTOCOL,
+                              decoder->status, decoder->reason);
+    return memory;
 }
 
 static bool on_body(struct exchange *exchange, struct view bytes)
 {
-    return mesh__result_append_body(call_of(exchange)->result, bytes);
+    struct call *call = call_of(exchange);
+    if (call->stream)
+        return mesh__stream_receive(call, bytes);
+    return mesh__grpc_is(call) ? take_message(call, bytes) : mesh__result_append_body(call->result, bytes);
+}
+
+static bool on_trailers(struct exchange *exchange, const mesh_header *trailers, size_t count)
+{
+    struct call *call = call_of(exchange);
+    return mesh__result_set_trailers(call->result, trailers, count) &&
+           (!mesh__grpc_is(call) || mesh__grpc_take_trailers(call, trailers, count));
 }
 
 static void on_end(struct exchange *exchange)
 {
     struct call *call = call_of(exchange);
-    mesh__call_feed(call, &(struct machine_input){ .event = EVENT_END,
-                                                   .attempt = call->trying,
-                                                   .random = (uint32_t)mesh__rng_next(&call->shard->rng) });
+    const char *problem = mesh__grpc_is(call) ? mesh__grpc_finish(call) : NULL;
+    if (problem) {
+        mesh__attempt_give_up(call, MESH_PROTOCOL, GRPC_INTERNAL, problem);
+        return;
+    }
+    struct machine_input input = { .event = EVENT_END,
+                                   .attempt = call->trying,
+                                   .random = (uint32_t)mesh__rng_next(&call->shard->rng) };
+    note_grpc(call, true, &input);
+    mesh__call_feed(call, &input);
+}
+
+/* For retry.on: what the peer said, or that it could not be reached. What this side ran out of is nobody's status. */
+static int32_t grpc_status_of(const struct call *call, const struct failure *failure)
+{
+    if (!mesh__grpc_is(call))
+        return MESH_GRPC_OK;
+    int32_t status = mesh__grpc_of_failure(failure->status, failure->by_peer ? (int64_t)failure->code : -1);
+    return failure->by_peer || status == MESH_GRPC_UNAVAILABLE ? status : MESH_GRPC_OK;
 }
 
 static void on_failed(struct exchange *exchange, const struct failure *failure)
@@ -219,12 +287,19 @@ static void on_failed(struct exchange *exchange, const struct failure *failure)
     mesh__call_feed(call, &(struct machine_input){ .event = EVENT_FAILED,
                                                    .attempt = call->trying,
                                                    .status = failure->status,
+                                                   .grpc_status = grpc_status_of(call, failure),
                                                    .unsent = failure->unsent,
                                                    .stale = failure->stale,
                                                    .random = (uint32_t)mesh__rng_next(&call->shard->rng) });
 }
 
-static const struct exchange_events exchange_events = { on_ready, on_sent, on_head, on_body, on_end, on_failed };
+static const struct exchange_events exchange_events = { .ready = on_ready,
+                                                        .sent = on_sent,
+                                                        .head = on_head,
+                                                        .body = on_body,
+                                                        .trailers = on_trailers,
+                                                        .end = on_end,
+                                                        .failed = on_failed };
 
 void mesh__attempt_start(struct call *call, uint8_t attempt)
 {
@@ -240,6 +315,10 @@ void mesh__attempt_start(struct call *call, uint8_t attempt)
         .limits = { policy->max_header, policy->max_headers, policy->max_body },
     };
     mesh__request_prepare(call, record->span_id, call->machine.attempts[attempt].cut_at);
+    if (mesh__grpc_is(call))
+        mesh__grpc_begin(call);
+    if (call->stream)
+        mesh__stream_attempt(call);
     mesh__pool_acquire(call->attempts[attempt].at->pool, &call->exchange);
 }
 
@@ -248,6 +327,15 @@ void mesh__attempt_start(struct call *call, uint8_t attempt)
 static mesh_nanos between(mesh_nanos from, mesh_nanos to)
 {
     return from > 0 && to > from ? to - from : 0;
+}
+
+/* 0 says of a failure only that the peer has said nothing. */
+static int32_t grpc_status_of_report(const struct call *call, const struct report *report)
+{
+    if (!mesh__grpc_is(call))
+        return -1;
+    bool said = report->status == MESH_OK || report->grpc_status != MESH_GRPC_OK;
+    return said ? report->grpc_status : mesh__grpc_of_failure(report->status, -1);
 }
 
 static void fill_record(struct call *call, uint8_t attempt)
@@ -259,13 +347,13 @@ static void fill_record(struct call *call, uint8_t attempt)
     struct attempt_record *record = &call->result->attempts[attempt];
     record->status = machine->report.status;
     record->http_status = machine->report.http_status;
+    record->grpc_status = grpc_status_of_report(call, &machine->report);
     record->reused = exchange->reused;
     record->start = machine->picked_at - call->start;
     record->backoff = machine->backoff;
-    mesh_nanos shaking = exchange->reused ? 0 : exchange->shaking;
-    record->connect =
-        mesh__nanos_max(0, between(exchange->asked_at, exchange->ready_at ? exchange->ready_at : end) - shaking);
-    record->tls = shaking;
+    mesh_nanos waited = between(exchange->asked_at, exchange->ready_at ? exchange->ready_at : end);
+    record->tls = exchange->reused ? 0 : mesh__nanos_min(exchange->shaking, waited); /* it may have begun before */
+    record->connect = waited - record->tls;
     record->send = between(exchange->ready_at, exchange->sent_at);
     record->wait = between(exchange->sent_at, exchange->first_at ? exchange->first_at : end);
     record->receive = between(exchange->first_at, end);

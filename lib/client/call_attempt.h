@@ -11,6 +11,10 @@ void mesh__attempt_pick(struct call *, uint8_t attempt);
 /* START: the request's head, and an exchange with the endpoint's pool. */
 void mesh__attempt_start(struct call *, uint8_t attempt);
 
+/* The attempt under way fails, for a reason of this side's in static words, or NULL: its exchange is taken down. The
+ * call may be done. */
+void mesh__attempt_give_up(struct call *, mesh_status status, enum grpc_status grpc_status, const char *reason);
+
 /* REPORT: the record that the user will see, counters, estimate, breaker and span. */
 void mesh__attempt_report(struct call *, uint8_t attempt);
 

@@ -178,9 +178,9 @@ void mesh__client_destroy(void *user)
     mesh__mem_free(&mem, client->threads);
     if (client->undriven_fd >= 0)
         close(client->undriven_fd);
-    struct mesh_result *result;
-    while ((result = mesh__complete_take(client)) != NULL)
-        mesh__result_release(result);
+    mesh_completion left = MESH_COMPLETION_INIT;
+    while (mesh__complete_take(client, &left))
+        mesh__result_release(left.result);
     mesh__snapshot_unref(client->snapshot);
     if (client->outbox)
         mesh__outbox_free(client->outbox);

@@ -93,13 +93,15 @@ struct shard {
     struct rng rng;
     struct pin *pin; /* the current one */
     struct list pins;
-    uint64_t version;                           /* of the snapshot that `pin` is */
-    struct list sleepers;                       /* blocking calls whose threads sleep, oldest first */
-    struct list calls;                          /* all that are live */
-    struct list resolving;                      /* calls that wait for endpoints */
-    struct list pools;                          /* struct endpoint_shard */
-    struct mesh_result *done_first, *done_last; /* completions of this turn, in the order in which calls ended */
-    uint32_t retiring;                          /* pools of endpoints that have left, not yet empty */
+    uint64_t version;                             /* of the snapshot that `pin` is */
+    struct list sleepers;                         /* blocking calls whose threads sleep, oldest first */
+    struct list calls;                            /* all that are live */
+    struct list resolving;                        /* calls that wait for endpoints */
+    struct list pools;                            /* struct endpoint_shard */
+    struct mesh_result *done_first, *done_last;   /* completions of this turn, in the order in which calls ended */
+    struct mesh_stream *notes_first, *notes_last; /* streams that can go on, likewise */
+    uint32_t streams_ended;                       /* calls of streams that ended in this turn */
+    uint32_t retiring;                            /* pools of endpoints that have left, not yet empty */
 };
 
 enum client_state { CLIENT_OPEN, CLIENT_CLOSING, CLIENT_CLOSED, CLIENT_FREEING };
@@ -123,8 +125,10 @@ struct mesh_client {
     /* Completions; complete.h. */
     pthread_mutex_t completions_lock;
     struct mesh_result *completions_first, *completions_last;
-    _Atomic uint32_t completions_count;
-    _Atomic uint32_t completions_word; /* a futex: changes with each completion and at the end */
+    struct mesh_stream *notes_first, *notes_last; /* references; beside them, since a stream may come again and again */
+    bool note_taken;                              /* the last completion taken was a note: the next one is a call */
+    _Atomic uint32_t completions_count;           /* of both */
+    _Atomic uint32_t completions_word;            /* a futex: changes with each completion and at the end */
     _Atomic uint32_t completions_waiters;
     _Atomic uint64_t next_drivers; /* shards that a thread in mesh_client_next() drives */
     _Atomic uint32_t leave_word;   /* a futex: changes when a thread leaves or a call ends, while closing */

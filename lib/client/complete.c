@@ -4,14 +4,17 @@
 
 #include "client/driver.h"
 #include "client/futex.h"
+#include "client/grpc.h"
 #include "client/request.h"
 #include "client/shard.h"
+#include "client/stream.h"
 #include "client/token.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define MESSAGE_MAX 2000
+#define PEER_WORDS_MAX 400 /* of a grpc-message in a message: all of it is in the result */
 
 static void describe_attempt(struct buf *text, const struct attempt_record *attempt)
 {
@@ -20,6 +23,8 @@ static void describe_attempt(struct buf *text, const struct attempt_record *atte
         mesh__buf_printf(text, "answered %d", (int)attempt->http_status);
     else
         mesh__buf_printf(text, "%s", mesh_status_name(attempt->status));
+    if (attempt->status == MESH_OK && attempt->grpc_status >= 0)
+        mesh__buf_printf(text, " %s", mesh__grpc_status_name(attempt->grpc_status));
     if (attempt->reason)
         mesh__buf_printf(text, " (%s)", attempt->reason);
     else if (attempt->error_number) {
@@ -40,14 +45,36 @@ static void describe_unknown_service(struct call *call, struct buf *text)
         mesh__buf_printf(text, ", did you mean \"%s\"?", nearest);
 }
 
+/* The peer's words, on one line. */
+static void append_words(struct buf *text, const char *words)
+{
+    for (size_t i = 0; i < PEER_WORDS_MAX && words[i]; i++)
+        mesh__buf_append_char(text, (unsigned char)words[i] < ' ' ? ' ' : words[i]);
+}
+
+/* What it ended with: "CONNECT_REFUSED: the endpoint refused the connection", and before that, or alone where a
+ * response said so, "grpc-status 14 UNAVAILABLE: no backend". */
+static void describe_end(const struct mesh_result *result, struct buf *text)
+{
+    if (result->grpc_status >= 0)
+        mesh__buf_printf(text, "grpc-status %d %s: ", (int)result->grpc_status,
+                         mesh__grpc_status_name(result->grpc_status));
+    if (result->status == MESH_OK)
+        append_words(text, result->grpc_message);
+    else
+        mesh__buf_printf(text, "%s: %s", mesh_status_name(result->status), mesh_status_text(result->status));
+}
+
 /* "payment: CONNECT_REFUSED: the endpoint refused the connection; tried A .., then B ..; not retried: budget". */
 static void describe(struct call *call)
 {
     struct mesh_result *result = call->result;
-    struct buf text;
-    mesh__buf_init(&text, &call->shard->client->mem, MESSAGE_MAX);
-    mesh__buf_printf(&text, "%s: %s: %s", call->service_name, mesh_status_name(result->status),
-                     mesh_status_text(result->status));
+    char space[MESSAGE_MAX + 1];
+    struct buf text = {
+        .mem = &call->shard->client->mem, .data = space, .capacity = sizeof(space), .cap = MESSAGE_MAX
+    };
+    mesh__buf_printf(&text, "%s: ", call->service_name);
+    describe_end(result, &text);
     if (call->service == NULL)
         describe_unknown_service(call, &text);
     else if (result->attempt_count == 0 && call->service->detail)
@@ -61,9 +88,8 @@ static void describe(struct call *call)
     int32_t stop = result->attempt_count ? result->attempts[result->attempt_count - 1].stop : MESH_STOP_NONE;
     if (stop != MESH_STOP_NONE)
         mesh__buf_printf(&text, "; no further attempt: %s", mesh_stop_name(stop));
-    const char *copy = text.no_memory ? NULL : mesh__result_copy(result, mesh__view(text.data, text.size));
+    const char *copy = mesh__result_copy(result, mesh__view(text.data, text.size));
     result->message = copy ? copy : mesh_status_text(result->status);
-    mesh__buf_fini(&text);
 }
 
 static void count(struct call *call)
@@ -121,6 +147,7 @@ void mesh__complete_attempt_span(struct call *call, uint8_t attempt)
     memcpy(span.parent_id, call->trace.span_id, sizeof(span.parent_id));
     span.status = record->status;
     span.http_status = record->http_status;
+    span.grpc_status = record->grpc_status;
     set_text(span.endpoint, sizeof(span.endpoint), mesh__view_of(record->endpoint));
     mesh__outbox_span(outbox, &span);
 }
@@ -137,6 +164,7 @@ static void send_call_span(struct call *call)
     memcpy(span.parent_id, call->parent_id, sizeof(span.parent_id));
     span.status = result->status;
     span.http_status = result->http_status;
+    span.grpc_status = result->grpc_status;
     if (result->attempt_count)
         set_text(span.endpoint, sizeof(span.endpoint),
                  mesh__view_of(result->attempts[result->attempt_count - 1].endpoint));
@@ -184,6 +212,12 @@ static void tell(struct call *call)
             mesh__futex_wake(&call->word, 1);
         return;
     }
+    if (call->stream) {
+        shard->streams_ended++;
+        mesh__stream_ended(call);
+        mesh__shard_give_slot(call);
+        return;
+    }
     struct mesh_result *result = call->result;
     call->result = NULL;
     result->queued = NULL;
@@ -204,12 +238,18 @@ void mesh__complete_call(struct call *call)
         take_reasons(call);
         count(call);
     }
-    if (result->status == MESH_OK) {
-        result->message = "a response arrived";
-    } else {
-        mesh__result_drop_response(result);
-        describe(call);
+    if (result->status != MESH_OK) {
+        if (call->stream == NULL || !call->stream->answered)
+            mesh__result_drop_response(result); /* else its head has been handed on */
+        if (mesh__grpc_is(call))
+            mesh__grpc_conclude(call);
     }
+    if (result->status != MESH_OK || result->grpc_status > MESH_GRPC_OK)
+        describe(call);
+    else
+        result->message = "a response arrived";
+    if (result->status != MESH_OK && mesh__grpc_is(call))
+        result->grpc_message = result->message;
     if (call->service)
         send_call_span(call);
     struct mesh_client *client = call->shard->client;
@@ -219,48 +259,46 @@ void mesh__complete_call(struct call *call)
         mesh__driver_note_leave(client);
 }
 
+/* Under the lock of completions. */
+static uint32_t queue_results(struct shard *shard)
+{
+    struct mesh_client *client = shard->client;
+    uint32_t count = 0;
+    for (struct mesh_result *result = shard->done_first; result; result = result->queued)
+        count++;
+    if (count == 0)
+        return 0;
+    if (client->completions_last)
+        client->completions_last->queued = shard->done_first;
+    else
+        client->completions_first = shard->done_first;
+    client->completions_last = shard->done_last;
+    shard->done_first = shard->done_last = NULL;
+    return count;
+}
+
 void mesh__complete_flush(struct shard *shard)
 {
-    if (shard->done_first == NULL)
-        return;
     struct mesh_client *client = shard->client;
-    struct mesh_result *first = shard->done_first, *last = shard->done_last;
-    shard->done_first = shard->done_last = NULL;
-    uint32_t count = 0;
-    for (struct mesh_result *result = first; result; result = result->queued)
-        count++;
-    pthread_mutex_lock(&client->completions_lock);
-    if (client->completions_last)
-        client->completions_last->queued = first;
-    else
-        client->completions_first = first;
-    client->completions_last = last;
-    pthread_mutex_unlock(&client->completions_lock);
-    atomic_fetch_add(&client->completions_count, count);
+    uint32_t ended = shard->streams_ended;
+    if (shard->done_first || shard->notes_first) {
+        pthread_mutex_lock(&client->completions_lock);
+        uint32_t results = queue_results(shard), notes = mesh__stream_flush_notes(shard);
+        pthread_mutex_unlock(&client->completions_lock);
+        atomic_fetch_add(&client->completions_count, results + notes);
+        ended += results;
+        mesh__driver_completed(client, shard);
+    }
+    if (ended == 0)
+        return;
     /* They were live until they could be taken: a client that is being closed waits for them. */
-    atomic_fetch_sub(&shard->live_calls, count);
-    mesh__driver_completed(client, shard);
+    shard->streams_ended = 0;
+    atomic_fetch_sub(&shard->live_calls, ended);
     if (atomic_load_explicit(&client->state, memory_order_relaxed) != CLIENT_OPEN)
         mesh__driver_note_leave(client);
 }
 
-struct mesh_result *mesh__complete_take(struct mesh_client *client)
-{
-    if (atomic_load(&client->completions_count) == 0)
-        return NULL;
-    pthread_mutex_lock(&client->completions_lock);
-    struct mesh_result *result = client->completions_first;
-    if (result) {
-        client->completions_first = result->queued;
-        if (client->completions_first == NULL)
-            client->completions_last = NULL;
-        atomic_fetch_sub(&client->completions_count, 1);
-    }
-    pthread_mutex_unlock(&client->completions_lock);
-    return result;
-}
-
-void mesh__complete_fill(struct mesh_result *result, mesh_completion *out)
+static void fill(struct mesh_result *result, mesh_completion *out)
 {
     mesh_completion full = { .size = out->size,
                              .kind = MESH_COMPLETION_DONE,
@@ -269,4 +307,53 @@ void mesh__complete_fill(struct mesh_result *result, mesh_completion *out)
                              .user = result->user,
                              .result = result };
     memcpy(out, &full, out->size < sizeof(full) ? out->size : sizeof(full));
+}
+
+static struct mesh_result *pop_result(struct mesh_client *client)
+{
+    struct mesh_result *result = client->completions_first;
+    if (result == NULL)
+        return NULL;
+    client->completions_first = result->queued;
+    if (client->completions_first == NULL)
+        client->completions_last = NULL;
+    return result;
+}
+
+static struct mesh_stream *pop_note(struct mesh_client *client)
+{
+    struct mesh_stream *stream = client->notes_first;
+    if (stream == NULL)
+        return NULL;
+    client->notes_first = stream->next_note;
+    if (client->notes_first == NULL)
+        client->notes_last = NULL;
+    return stream;
+}
+
+/* One of the two, by turns; false when there is neither. */
+static bool pop(struct mesh_client *client, struct mesh_result **result, struct mesh_stream **note)
+{
+    pthread_mutex_lock(&client->completions_lock);
+    *note = client->note_taken && client->completions_first ? NULL : pop_note(client);
+    *result = *note ? NULL : pop_result(client);
+    client->note_taken = *note != NULL;
+    if (*note || *result)
+        atomic_fetch_sub(&client->completions_count, 1);
+    pthread_mutex_unlock(&client->completions_lock);
+    return *note || *result;
+}
+
+bool mesh__complete_take(struct mesh_client *client, mesh_completion *out)
+{
+    struct mesh_result *result;
+    struct mesh_stream *note;
+    while (atomic_load(&client->completions_count) > 0 && pop(client, &result, &note)) {
+        if (note && !mesh__stream_fill(note, out))
+            continue;
+        if (result)
+            fill(result, out);
+        return true;
+    }
+    return false;
 }

@@ -14,10 +14,8 @@ void mesh__complete_attempt_span(struct call *, uint8_t attempt);
 /* Puts the completions of this turn into the client's queue and wakes who waits for them. */
 void mesh__complete_flush(struct shard *);
 
-/* Takes the oldest completion; NULL when there is none. Any thread. */
-struct mesh_result *mesh__complete_take(struct mesh_client *);
-
-/* Makes a struct mesh_completion of a result, as far as `size` of `out` reaches. */
-void mesh__complete_fill(struct mesh_result *, mesh_completion *out);
+/* Takes the oldest completion, of a call or of a stream by turns, as far as `size` of `out` reaches; false when there
+ * is none. Any thread. */
+bool mesh__complete_take(struct mesh_client *, mesh_completion *out);
 
 #endif

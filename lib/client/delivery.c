@@ -8,13 +8,10 @@
 void mesh__delivery_run(void *user)
 {
     struct mesh_client *client = user;
-    struct mesh_result *result;
     uint32_t left = client->options.on_completion ? atomic_load(&client->completions_count) : 0;
-    while (left-- > 0 && !atomic_load(&client->free_wanted) && (result = mesh__complete_take(client)) != NULL) {
-        mesh_completion completion = MESH_COMPLETION_INIT;
-        mesh__complete_fill(result, &completion);
+    mesh_completion completion = MESH_COMPLETION_INIT;
+    while (left-- > 0 && !atomic_load(&client->free_wanted) && mesh__complete_take(client, &completion))
         client->options.on_completion(&completion, client->options.user);
-    }
     mesh__outbox_drain(client->outbox);
 }
 

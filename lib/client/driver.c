@@ -30,12 +30,20 @@ static void kick_if_asleep(struct shard *shard)
         mesh__loop_kick(&shard->loop);
 }
 
-/* `enough`: does this hold, once `asleep` is said, there is no wait (NULL: never). */
-static void wait_for_events(struct shard *shard, mesh_nanos timeout, bool (*enough)(struct mesh_client *))
+/* What ends a wait. */
+struct until {
+    bool (*holds)(const struct until *);
+    struct mesh_client *client;
+    _Atomic uint32_t *word; /* of a stream, as it was `seen` */
+    uint32_t seen;
+};
+
+/* `until`: does this hold, once `asleep` is said, there is no wait (NULL: never). */
+static void wait_for_events(struct shard *shard, mesh_nanos timeout, const struct until *until)
 {
     atomic_store(&shard->asleep, true);
     bool more =
-        atomic_load(&shard->inbox) != NULL || atomic_load(&shard->feed_starved) || (enough && enough(shard->client));
+        atomic_load(&shard->inbox) != NULL || atomic_load(&shard->feed_starved) || (until && until->holds(until));
     mesh__shard_turn(shard, more ? 0 : timeout);
     atomic_store(&shard->asleep, false);
 }
@@ -148,15 +156,20 @@ void mesh__driver_run(struct call *own)
     }
 }
 
-void mesh__driver_start(struct call *call)
+void mesh__driver_stir(struct shard *shard)
 {
-    struct shard *shard = call->shard;
     bool external = shard->client->undriven_fd < 0 && shard->client->thread_count == 0;
-    mesh__shard_post(call, POST_START);
     if (!external && try_lock(shard))
         leave(shard, false);
     else
         kick_if_asleep(shard);
+}
+
+void mesh__driver_start(struct call *call)
+{
+    struct shard *shard = call->shard;
+    mesh__shard_post(call, POST_START);
+    mesh__driver_stir(shard);
 }
 
 mesh_status mesh__driver_cancel(struct mesh_client *client, mesh_call_id id)
@@ -185,52 +198,83 @@ static bool has_completion_or_ends(struct mesh_client *client)
     return atomic_load(&client->completions_count) > 0 || atomic_load(&client->state) >= CLIENT_CLOSED;
 }
 
-/* Drives until there is a completion, nothing is left to drive, a sleeper wants the shard, or time is up. */
-static void drive_for_completion(struct shard *shard, mesh_nanos deadline)
+static bool completed(const struct until *until)
 {
-    struct mesh_client *client = shard->client;
-    uint64_t bit = UINT64_C(1) << (shard->index % 64);
-    atomic_fetch_or(&client->next_drivers, bit);
+    return has_completion_or_ends(until->client);
+}
+
+/* Drives until what is waited for holds, nothing is left to drive, a sleeper wants the shard, or time is up. */
+static void drive_until(struct shard *shard, const struct until *until, mesh_nanos deadline)
+{
     for (;;) {
         mesh__shard_prepare(shard);
-        if (!has_completion_or_ends(client))
+        if (!until->holds(until))
             mesh__shard_flush(shard);
         mesh_nanos now = shard->loop.now;
         atomic_store(&shard->next_seen, now);
-        if (has_completion_or_ends(client) || atomic_load(&shard->live_calls) == 0 ||
-            !mesh__list_empty(&shard->sleepers) || now >= deadline)
+        if (until->holds(until) || atomic_load(&shard->live_calls) == 0 || !mesh__list_empty(&shard->sleepers) ||
+            now >= deadline)
             break;
         /* Another shard may complete a call just now: that kicks who is asleep only. */
-        wait_for_events(shard, deadline == NANOS_NEVER ? NANOS_NEVER : deadline - now, has_completion_or_ends);
+        wait_for_events(shard, deadline == NANOS_NEVER ? NANOS_NEVER : deadline - now, until);
     }
-    atomic_fetch_and(&client->next_drivers, ~bit);
-    leave(shard, false);
 }
 
-static bool drive_any(struct mesh_client *client, mesh_nanos deadline)
+static bool drive_any(struct mesh_client *client, const struct until *until, mesh_nanos deadline)
 {
     for (uint32_t i = 0; client->undriven_fd >= 0 && i < client->shard_count; i++) {
         struct shard *shard = client->shards[i];
-        if (atomic_load(&shard->live_calls) > 0 && try_lock(shard)) {
-            drive_for_completion(shard, deadline);
-            return true;
-        }
+        if (atomic_load(&shard->live_calls) == 0 || !try_lock(shard))
+            continue;
+        uint64_t bit = UINT64_C(1) << (shard->index % 64);
+        atomic_fetch_or(&client->next_drivers, bit);
+        drive_until(shard, until, deadline);
+        atomic_fetch_and(&client->next_drivers, ~bit);
+        leave(shard, false);
+        return true;
     }
     return false;
 }
 
 void mesh__driver_await_completion(struct mesh_client *client, mesh_nanos deadline)
 {
+    struct until until = { .holds = completed, .client = client };
     atomic_fetch_add(&client->completions_waiters, 1);
     for (;;) {
         uint32_t word = atomic_load(&client->completions_word);
         mesh_nanos now = client->world->now(client->world);
         if (has_completion_or_ends(client) || now >= deadline)
             break;
-        if (!drive_any(client, deadline))
+        if (!drive_any(client, &until, deadline))
             mesh__futex_wait(&client->completions_word, word, deadline == NANOS_NEVER ? NANOS_NEVER : deadline - now);
     }
     atomic_fetch_sub(&client->completions_waiters, 1);
+}
+
+static bool word_changed(const struct until *until)
+{
+    return atomic_load(until->word) != until->seen;
+}
+
+/* Whoever drives changes the word, and no driver leaves but to another one, or to control: so a sleep ends, too. */
+void mesh__driver_await_word(struct shard *shard, _Atomic uint32_t *word, uint32_t seen, mesh_nanos deadline)
+{
+    const struct world *world = shard->client->world;
+    struct until until = { .holds = word_changed, .client = shard->client, .word = word, .seen = seen };
+    mesh_nanos now = world->now(world);
+    while (!word_changed(&until) && now < deadline) {
+        mesh_nanos left = deadline == NANOS_NEVER ? NANOS_NEVER : deadline - now;
+        if (shard->client->undriven_fd >= 0 && try_lock(shard)) {
+            drive_until(shard, &until, deadline);
+            bool wanted = !mesh__list_empty(&shard->sleepers);
+            leave(shard, false);
+            if (wanted) /* by a thread that is to get it now */
+                mesh__futex_wait(word, seen, mesh__nanos_min(left, NANOS_MS));
+        } else {
+            mesh__futex_wait(word, seen, left);
+        }
+        now = world->now(world);
+    }
 }
 
 void mesh__driver_completed(struct mesh_client *client, struct shard *from)

@@ -26,12 +26,19 @@ void mesh__driver_run(struct call *);
 /* Posts an asynchronous call and sees to it that somebody drives it. */
 void mesh__driver_start(struct call *);
 
+/* Something was posted to the shard: sees to it that somebody looks, if need be this thread. */
+void mesh__driver_stir(struct shard *);
+
 /* Posts a cancellation; MESH_ESTALE when the call has ended. Takes no lock. */
 mesh_status mesh__driver_cancel(struct mesh_client *, mesh_call_id);
 
 /* Waits until there is a completion, until `deadline` on the world's clock, or until the client ends; drives a shard
  * meanwhile if nobody else does. */
 void mesh__driver_await_completion(struct mesh_client *, mesh_nanos deadline);
+
+/* Waits while `*word`, which this shard's driver changes and wakes, is `seen`, or until `deadline`; drives the shard
+ * meanwhile if nobody else does. May return early. Not in external mode. */
+void mesh__driver_await_word(struct shard *, _Atomic uint32_t *word, uint32_t seen, mesh_nanos deadline);
 
 /* Completions have been queued by this shard's driver: wakes who waits for them. */
 void mesh__driver_completed(struct mesh_client *, struct shard *);

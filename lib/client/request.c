@@ -2,6 +2,7 @@
 /* request.c - from struct mesh_request to what an exchange brings. */
 #include "client/request.h"
 
+#include "client/grpc.h"
 #include "client/token.h"
 #include "telemetry/inbound.h"
 #include "wire/http1_check.h"
@@ -12,12 +13,16 @@
 /* Where the ids stand in a traceparent, "00-TRACE-SPAN-FLAGS". */
 enum { TRACE_ID_AT = 3, SPAN_ID_AT = 36 };
 
-static mesh_status refuse(struct call *call, const char *what)
+static mesh_status refuse(struct call *call, const char *what, uint32_t flags)
 {
     char text[200];
     int size = snprintf(text, sizeof(text), "EINVAL: %s", what);
     const char *copy = mesh__result_copy(call->result, mesh__view(text, (size_t)size));
     call->result->message = copy ? copy : "EINVAL: an argument is not valid";
+    if (flags & MESH_GRPC) {
+        call->result->grpc_status = mesh__grpc_of_failure(MESH_EINVAL, -1);
+        call->result->grpc_message = call->result->message;
+    }
     return MESH_EINVAL;
 }
 
@@ -55,7 +60,7 @@ static const char *problem_of(const mesh_request *request, char *text, size_t si
         return "request.path: '/' and visible ASCII without spaces and '#' were expected; percent-encode the rest";
     if (request->authority && !mesh__http1_authority(mesh__view_of(request->authority)))
         return "request.authority: a host was expected, as \"payment.example:8080\"";
-    if (request->flags & ~(uint32_t)(MESH_COPY_BODY | MESH_NO_RETRY))
+    if (request->flags & ~(uint32_t)(MESH_COPY_BODY | MESH_NO_RETRY | MESH_GRPC))
         return "request.flags: an unknown flag is set";
     if (request->idempotent < MESH_UNSET || request->idempotent > MESH_NO)
         return "request.idempotent: MESH_UNSET, MESH_YES or MESH_NO was expected";
@@ -67,7 +72,7 @@ static const char *problem_of(const mesh_request *request, char *text, size_t si
         (void)snprintf(text, size, "request.headers[%zu]: %s", at, wrong);
         return text;
     }
-    return NULL;
+    return mesh__grpc_problem(request);
 }
 
 static bool is_trace_field(const mesh_header *header)
@@ -179,16 +184,17 @@ mesh_status mesh__request_take(struct call *call, const char *service, const mes
 {
     char text[160];
     if (service == NULL)
-        return refuse(call, "service: NULL");
+        return refuse(call, "service: NULL", request ? request->flags : 0);
     const char *problem = problem_of(request, text, sizeof(text));
     if (problem)
-        return refuse(call, problem);
+        return refuse(call, problem, request->flags);
     call->flags = request->flags;
     call->idempotent = request->idempotent;
     call->request_timeout = request->timeout_ns > 0 ? request->timeout_ns : 0;
     call->result->tag = request->tag;
     struct view name, pin;
-    bool ok = take_text(call, service, "", &name) && take_text(call, request->method, "GET", &call->method) &&
+    bool ok = take_text(call, service, "", &name) &&
+              take_text(call, request->method, mesh__grpc_is(call) ? "POST" : "GET", &call->method) &&
               take_text(call, request->path, "/", &call->path) &&
               take_text(call, request->authority, NULL, &call->authority) &&
               take_text(call, request->endpoint, NULL, &pin) && take_headers(call, request) &&
@@ -201,7 +207,7 @@ mesh_status mesh__request_take(struct call *call, const char *service, const mes
     return MESH_OK;
 }
 
-static bool has_field(const struct call *call, struct view name)
+bool mesh__request_has(const struct call *call, struct view name)
 {
     for (size_t i = 0; i < call->header_count; i++)
         if (mesh__view_equal_nocase(mesh__view(call->headers[i].name, call->headers[i].name_size), name))
@@ -239,7 +245,9 @@ void mesh__request_prepare(struct call *call, const uint8_t span_id[8], mesh_nan
     if (call->baggage[0] != '\0')
         own[count++] = field("baggage", call->baggage, strlen(call->baggage));
     int64_t ms = mesh__deadline_left_ms(cut_at, call->shard->loop.now);
-    if (ms >= 0 && !has_field(call, VIEW_LITERAL("x-envoy-expected-rq-timeout-ms")))
+    if (mesh__grpc_is(call))
+        count += mesh__grpc_fields(call, cut_at, own + count);
+    else if (ms >= 0 && !mesh__request_has(call, VIEW_LITERAL("x-envoy-expected-rq-timeout-ms")))
         own[count++] = field("x-envoy-expected-rq-timeout-ms", call->left, write_decimal(call->left, (uint64_t)ms));
     call->groups[0] = (struct http1_field_group){ policy->headers, policy->header_count };
     call->groups[1] = (struct http1_field_group){ call->headers, call->header_count };
@@ -249,6 +257,6 @@ void mesh__request_prepare(struct call *call, const uint8_t span_id[8], mesh_nan
     exchange->authority = call->authority.data ? call->authority : mesh__view_of(policy->authority);
     exchange->groups = call->groups;
     exchange->group_count = CALL_GROUPS;
-    exchange->body = call->body;
+    exchange->body.bytes = call->body;
     exchange->head = &call->head;
 }

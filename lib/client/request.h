@@ -18,6 +18,9 @@
  * saying what is wrong; MESH_NO_MEMORY. On the calling thread; `blocking` borrows the body in any case. */
 mesh_status mesh__request_take(struct call *, const char *service, const mesh_request *request, bool blocking);
 
+/* Whether the caller has set this field. */
+bool mesh__request_has(const struct call *, struct view name);
+
 /* Gives the call's exchange the request of its next attempt. */
 void mesh__request_prepare(struct call *, const uint8_t span_id[8], mesh_nanos cut_at);
 

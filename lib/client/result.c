@@ -90,6 +90,8 @@ struct mesh_result *mesh__result_take(struct store *store)
     result->chunks = NULL;
     result->used = 0;
     result->status = MESH_EINTERNAL;
+    result->grpc_status = -1;
+    result->grpc_message = "";
     result->message = "";
     result->tag = 0;
     result->user = NULL;
@@ -127,7 +129,7 @@ void mesh__result_release(struct mesh_result *result)
 }
 
 #define STATIC_RESULT(name, number, category, retryable, flag, sentence)                                               \
-    { .status = MESH_##name, .body = "", .message = #name ": " sentence },
+    { .status = MESH_##name, .grpc_status = -1, .grpc_message = "", .body = "", .message = #name ": " sentence },
 static struct mesh_result static_results[] = { MESH_STATUS_MAP(STATIC_RESULT) };
 #undef STATIC_RESULT
 
@@ -220,28 +222,42 @@ bool mesh__result_append_body(struct mesh_result *result, struct view bytes)
     return true;
 }
 
-bool mesh__result_set_headers(struct mesh_result *result, const mesh_header *headers, size_t count)
+/* NULL when memory is out. */
+static mesh_header *copy_fields(struct mesh_result *result, const mesh_header *fields, size_t count)
 {
     size_t text = 0;
     for (size_t i = 0; i < count; i++)
-        text += headers[i].name_size + headers[i].value_size + 2;
-    result->header_count = 0;
-    result->headers = mesh__result_alloc(result, count * sizeof(mesh_header) + text);
-    if (result->headers == NULL)
-        return false;
-    char *at = (char *)(result->headers + count);
+        text += fields[i].name_size + fields[i].value_size + 2;
+    mesh_header *copies = mesh__result_alloc(result, count * sizeof(mesh_header) + text);
+    if (copies == NULL)
+        return NULL;
+    char *at = (char *)(copies + count);
     for (size_t i = 0; i < count; i++) {
-        mesh_header *to = &result->headers[i];
-        *to = (mesh_header){ at, headers[i].name_size, at + headers[i].name_size + 1, headers[i].value_size };
-        memcpy(at, headers[i].name, headers[i].name_size);
-        at[headers[i].name_size] = '\0';
-        at += headers[i].name_size + 1;
-        memcpy(at, headers[i].value, headers[i].value_size);
-        at[headers[i].value_size] = '\0';
-        at += headers[i].value_size + 1;
+        const mesh_header *from = &fields[i];
+        copies[i] = (mesh_header){ at, from->name_size, at + from->name_size + 1, from->value_size };
+        memcpy(at, from->name, from->name_size);
+        at[from->name_size] = '\0';
+        at += from->name_size + 1;
+        if (from->value_size > 0)
+            memcpy(at, from->value, from->value_size);
+        at[from->value_size] = '\0';
+        at += from->value_size + 1;
     }
-    result->header_count = count;
-    return true;
+    return copies;
+}
+
+bool mesh__result_set_headers(struct mesh_result *result, const mesh_header *headers, size_t count)
+{
+    result->headers = copy_fields(result, headers, count);
+    result->header_count = result->headers ? count : 0;
+    return result->headers != NULL;
+}
+
+bool mesh__result_set_trailers(struct mesh_result *result, const mesh_header *trailers, size_t count)
+{
+    result->trailers = copy_fields(result, trailers, count);
+    result->trailer_count = result->trailers ? count : 0;
+    return result->trailers != NULL;
 }
 
 void mesh__result_drop_response(struct mesh_result *result)
@@ -250,6 +266,6 @@ void mesh__result_drop_response(struct mesh_result *result)
     result->body = "";
     result->body_size = 0;
     result->body_capacity = 0;
-    result->headers = NULL;
-    result->header_count = 0;
+    result->headers = result->trailers = NULL;
+    result->header_count = result->trailer_count = 0;
 }

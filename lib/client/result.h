@@ -33,6 +33,7 @@ struct attempt_record {
     int32_t http_status, pick, retry, stop, reused, error_number;
     uint8_t span_id[8];
     int32_t http_version;
+    int32_t grpc_status; /* -1: no gRPC call */
     mesh_nanos start, connect, tls, send, wait, receive, backoff;
     const char *reason;                      /* words that say more than the status, or NULL */
     const struct attempt_security *security; /* in the block; NULL: plain text, or unknown */
@@ -48,10 +49,12 @@ struct mesh_result {
     size_t used; /* of the block, behind this struct */
     mesh_status status;
     int32_t http_status;
+    int32_t grpc_status; /* -1: no gRPC call */
+    const char *grpc_message;
     const char *body; /* a NUL follows */
     size_t body_size, body_capacity;
-    mesh_header *headers; /* values are NUL-terminated */
-    size_t header_count;
+    mesh_header *headers, *trailers; /* values are NUL-terminated */
+    size_t header_count, trailer_count;
     const char *message;
     mesh_call_id id;
     uint64_t tag;
@@ -89,6 +92,7 @@ bool mesh__result_append_body(struct mesh_result *, struct view bytes);
 
 /* Copies the fields. False when memory is out. */
 bool mesh__result_set_headers(struct mesh_result *, const mesh_header *headers, size_t count);
+bool mesh__result_set_trailers(struct mesh_result *, const mesh_header *trailers, size_t count);
 
 /* Forgets the response, for a call that ended with an error. */
 void mesh__result_drop_response(struct mesh_result *);

@@ -6,6 +6,7 @@
 #include "client/driver.h"
 #include "client/request.h"
 #include "client/snapshot.h"
+#include "client/stream.h"
 #include "net/reentry.h"
 
 #include <errno.h>
@@ -133,6 +134,8 @@ static void take(struct call *call)
             mesh__list_push(&call->shard->sleepers, &call->sleeping);
         mesh__call_start(call);
     }
+    if ((what & POST_STREAM) && call->started && call->stream)
+        mesh__stream_serve(call);
     /* A cancellation may have come before the start; it is of this call if it names its generation. */
     if (atomic_load(&call->cancelled) == atomic_load(&call->generation))
         mesh__call_cancel(call);
@@ -330,8 +333,16 @@ static bool wanted_elsewhere(void *user)
     return (atomic_load_explicit(&mine->live->starved, memory_order_relaxed) & ~bit_of(mine)) != 0;
 }
 
-static const struct pool_hooks hooks = { take_connection, give_connection, take_pending, give_pending,
-                                         wanted_elsewhere };
+static void unverified(void *user, const struct address *address)
+{
+    const struct service_shard *mine = user;
+    const struct mesh_client *client = mine->live->client;
+    mesh__outbox_log(client->outbox, MESH_LOG_WARN, "%s: %s was not verified, since tls.verify is \"none\"",
+                     mine->live->name, address->text);
+}
+
+static const struct pool_hooks hooks = { take_connection, give_connection,  take_pending,
+                                         give_pending,    wanted_elsewhere, unverified };
 
 static struct pool_group *group_of(struct shard *shard, const struct service *service)
 {

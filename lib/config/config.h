@@ -94,6 +94,7 @@ struct server_config {
     uint32_t workers;     /* 0: handlers run on the loop */
     uint32_t max_pending; /* requests that wait for a worker */
     uint32_t max_connections;
+    uint32_t max_streams; /* exchanges of one HTTP/2 connection at once */
     uint64_t max_body;
     uint32_t max_header, max_headers;
     mesh_nanos idle_timeout;    /* of a connection between requests */

@@ -30,6 +30,11 @@ const struct word mesh__words_retry[] = { { "connect-failure", RETRY_ON_CONNECT_
                                           { "5xx", RETRY_ON_5XX, false },
                                           { "gateway-error", RETRY_ON_GATEWAY_ERROR, false },
                                           { "per-try-timeout", RETRY_ON_PER_TRY_TIMEOUT, false },
+                                          { "cancelled", RETRY_ON_CANCELLED, false },
+                                          { "deadline-exceeded", RETRY_ON_DEADLINE_EXCEEDED, false },
+                                          { "internal", RETRY_ON_INTERNAL, false },
+                                          { "resource-exhausted", RETRY_ON_RESOURCE_EXHAUSTED, false },
+                                          { "unavailable", RETRY_ON_UNAVAILABLE, false },
                                           { NULL, 0, false } };
 
 const struct word mesh__words_service_tls[] = { { "disable", TLS_MODE_DISABLE, false },

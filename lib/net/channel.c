@@ -47,9 +47,14 @@ void mesh__channel_close(struct channel *channel)
 
 /* ---- steps ---- */
 
+static bool is_reading(const struct channel *channel)
+{
+    return channel->broken || channel->codec->is_reading == NULL || channel->codec->is_reading(channel);
+}
+
 static void arm(struct channel *channel)
 {
-    uint32_t interest = LOOP_READ;
+    uint32_t interest = is_reading(channel) ? LOOP_READ : 0;
     if (channel->codec->is_writing(channel))
         interest |= LOOP_WRITE;
     mesh__stream_arm(channel->stream, interest);
@@ -87,7 +92,7 @@ static void read_on(struct channel *channel, char *space, size_t size)
 {
     struct stream *stream = channel->stream;
     bool more = true;
-    for (int i = 0; more && i < READS_PER_STEP; i++) {
+    for (int i = 0; more && is_reading(channel) && i < READS_PER_STEP; i++) {
         ssize_t got = stream->ops->read(stream, space, size);
         if (got == -EAGAIN && (channel->write_error == 0 || channel->state == CHANNEL_IDLE))
             return;
@@ -100,7 +105,7 @@ static void read_on(struct channel *channel, char *space, size_t size)
         if (more && (size_t)got < size && !stream->ops->has_buffered_input(stream))
             return;
     }
-    if (channel->state != CHANNEL_CLOSED && stream->ops->has_buffered_input(stream))
+    if (channel->state != CHANNEL_CLOSED && is_reading(channel) && stream->ops->has_buffered_input(stream))
         mesh__loop_post(loop_of(channel), &channel->again);
 }
 
@@ -166,12 +171,22 @@ static const struct channel_codec *choose_codec(const struct channel *channel, c
     return silent ? NULL : &mesh__codec_http2;
 }
 
+/* There is no silent way around verification: each connection that has none is told of. */
+static void tell_unverified(const struct channel *channel)
+{
+    const struct pool_group *group = channel->pool->group;
+    if (channel->spec && mesh__tls_spec_settings(channel->spec)->demand.verify == TLS_VERIFY_NONE &&
+        group->hooks->unverified)
+        group->hooks->unverified(group->user, &channel->pool->address);
+}
+
 /* The stream is up: may this connection be used, and for what? */
 static void connected(struct channel *channel)
 {
     mesh_nanos took;
     char words[SPIFFE_ID_MAX + 128];
     const struct tls_report *report = mesh__channel_tls(channel, &took);
+    tell_unverified(channel);
     const char *why = forbidden(channel, report, words, sizeof(words));
     if (why) {
         mesh__pool_dial_failed(channel, MESH_DENIED, why, 0);
@@ -233,12 +248,14 @@ static void on_ready(void *user, uint32_t events)
 {
     struct channel *channel = user;
     channel->ended |= (events & LOOP_END) != 0;
+    channel->broken |=
+        channel->state != CHANNEL_DIALING && !is_reading(channel) && !channel->codec->is_writing(channel);
     step(channel, events);
 }
 
 static void on_again(struct loop_task *task)
 {
-    step(CONTAINER_OF(task, struct channel, again), LOOP_READ);
+    step(CONTAINER_OF(task, struct channel, again), LOOP_READ | LOOP_WRITE);
 }
 
 /* The dial took too long, or the channel was idle for long enough; while exchanges are on it, it is the codec's. */
@@ -323,6 +340,9 @@ void mesh__channel_begin(struct channel *channel, struct exchange *exchange)
     exchange->channel = channel;
     exchange->reused = channel->exchanges > 1;
     exchange->sent = 0;
+    exchange->out = (struct http1_sending){ 0 };
+    exchange->unread = 0;
+    exchange->stalled = false;
     exchange->first_at = 0;
     exchange->ready_at = loop_of(channel)->now;
     channel->codec->begin(channel, exchange);
@@ -338,6 +358,20 @@ void mesh__channel_cancel(struct channel *channel, struct exchange *exchange)
     mesh__channel_leave(channel, was_stepping);
 }
 
+void mesh__channel_resume(struct channel *channel, struct exchange *exchange)
+{
+    bool was_stepping = mesh__channel_enter(channel);
+    channel->codec->resume(channel, exchange);
+    mesh__channel_leave(channel, was_stepping);
+}
+
+void mesh__channel_consume(struct channel *channel, struct exchange *exchange, size_t size)
+{
+    bool was_stepping = mesh__channel_enter(channel);
+    channel->codec->consume(channel, exchange, size);
+    mesh__channel_leave(channel, was_stepping);
+}
+
 /* What waits is read into a space of its own, since whoever asks may be in the middle of what was read from another. */
 static void read_first(struct channel *channel)
 {
@@ -347,14 +381,13 @@ static void read_first(struct channel *channel)
         mesh__channel_close(channel);
 }
 
+/* Where the peer may speak on its own, reading is the look: over TLS any other one takes what is there. */
 bool mesh__channel_look(struct channel *channel)
 {
-    if (channel->stream->ops->is_quiet(channel->stream))
-        return true;
     bool was_stepping = mesh__channel_enter(channel);
     if (channel->codec->multiplexed && !was_stepping)
         read_first(channel);
-    else
+    else if (!channel->stream->ops->is_quiet(channel->stream))
         mesh__channel_close(channel);
     bool good = channel->state == CHANNEL_IDLE;
     mesh__channel_leave(channel, was_stepping);

@@ -26,19 +26,34 @@ struct failure {
     int error_number;   /* errno, or 0 */
     bool unsent;        /* the peer provably did not act: no byte of the request was given to a connection, or the peer
                            said so (HTTP/2: REFUSED_STREAM, above GOAWAY) */
-    bool stale; /* it tells of the connection, not of the endpoint: a used one closed without a byte of response,
-                   or one that the peer went away from in order */
+    bool stale;   /* it tells of the connection, not of the endpoint: a used one closed without a byte of response,
+                     or one that the peer went away from in order */
+    bool by_peer; /* HTTP/2: the peer sent RST_STREAM, with this code: */
+    uint32_t code;
 };
 
 /* What an exchange is told, from the loop or from inside mesh__pool_acquire(); each may cancel the exchange. After
- * `end` and `failed` the pool has forgotten it. */
+ * `end` and `failed` the pool has forgotten it. The response may come, and end, while the request is still being sent:
+ * what is left of that is then not sent. */
 struct exchange_events {
-    void (*ready)(struct exchange *);           /* it has a connection */
-    void (*sent)(struct exchange *, enum sent); /* SENT_PART, SENT_ALL: given to the connection so far */
+    void (*ready)(struct exchange *);           /* it has a connection; again, if that took nothing of it */
+    void (*sent)(struct exchange *, enum sent); /* SENT_PART: some of it was given to the connection, SENT_ALL: all */
     bool (*head)(struct exchange *, const struct http1_head *); /* false: memory is out */
     bool (*body)(struct exchange *, struct view);
+    bool (*trailers)(struct exchange *, const mesh_header *, size_t); /* behind the body; NULL: nobody asks */
     void (*end)(struct exchange *);
     void (*failed)(struct exchange *, const struct failure *);
+};
+
+/* How far an HTTP/1.1 request is written: part by part, each a piece of the body between two lots of its head's buffer.
+ */
+struct http1_sending {
+    size_t lead;    /* bytes of that buffer before the piece */
+    size_t given;   /* bytes of the part that the connection has taken */
+    enum sent told; /* what was told of all this */
+    bool chunked;
+    bool later; /* the source has nothing now */
+    bool whole; /* no part comes behind this one */
 };
 
 /* One request and its response on their way. Owned by the caller, zero-initialised; the first group is set before
@@ -48,9 +63,12 @@ struct exchange {
     struct view method, path, authority;
     const struct http1_field_group *groups;
     size_t group_count;
-    struct view body;
-    bool to_head;     /* the request is HEAD */
-    struct buf *head; /* HTTP/1.1 writes the request's head here, so that its memory can serve the next exchange too */
+    struct body_source body; /* used up as it is sent; its source is asked as events are told */
+    bool to_head;            /* the request is HEAD */
+    bool credit; /* bytes that `body` told count against what the peer may send until mesh__exchange_consume(), else
+                    they are done with at once */
+    struct buf *head; /* HTTP/1.1 writes the request's head here, and what frames the pieces of its body, so that its
+                         memory can serve the next exchange too */
     struct http1_limits limits;
 
     struct pool *pool;       /* the rest is the pool's and the channel's */
@@ -59,9 +77,13 @@ struct exchange {
     struct list starved;     /* in pool_group.starved */
     size_t sent;             /* HTTP/1.1: bytes; HTTP/2: not 0 once some may have been given to the connection */
     bool reused;
-    struct http2_stream *stream;                              /* HTTP/2 */
-    struct list on;                                           /* in a list of its HTTP/2 channel */
-    mesh_nanos shaking;                                       /* how long hands were shaken on its connection */
+    struct http1_sending out;    /* HTTP/1.1 */
+    size_t unread;               /* HTTP/1.1, with credit: bytes told and not yet consumed */
+    bool stalled;                /* too many: nothing is read */
+    bool moved;                  /* HTTP/2: it has changed its connection once */
+    struct http2_stream *stream; /* HTTP/2 */
+    struct list on;              /* in a list of its HTTP/2 channel */
+    mesh_nanos shaking;          /* how long hands were shaken on its connection */
     mesh_nanos asked_at, ready_at, sent_at, first_at, end_at; /* 0: not yet */
 };
 
@@ -76,8 +98,11 @@ struct channel_codec {
     bool (*open)(struct channel *); /* the stream is up; false: memory is out, and nothing remains */
     void (*begin)(struct channel *, struct exchange *);             /* puts the exchange on it */
     void (*cancel)(struct channel *, struct exchange *);            /* takes it off untold, or closes the channel */
+    void (*resume)(struct channel *, struct exchange *);            /* its source has something now */
+    void (*consume)(struct channel *, struct exchange *, size_t);   /* bytes told with credit are done with */
     void (*write)(struct channel *);                                /* the connection takes bytes */
     bool (*is_writing)(const struct channel *);                     /* there is something to write */
+    bool (*is_reading)(const struct channel *);                     /* it takes input now; NULL: always */
     bool (*read)(struct channel *, const char *bytes, size_t size); /* false: nothing more to do for now */
     void (*lost)(struct channel *, int error);                      /* 0: the peer has finished; else -errno */
     void (*timer)(struct channel *);                                /* while BUSY */
@@ -103,6 +128,7 @@ struct channel {
     enum channel_state state;
     bool stepping;
     bool ended;            /* the peer has finished, maybe behind bytes that are still to be read */
+    bool broken;           /* an error was announced while nothing was waited for: it is read, with all before it */
     int write_error;       /* errno of a failed write; nothing more is written */
     uint32_t exchanges;    /* begun */
     uint32_t active;       /* HTTP/2: exchanges on it */
@@ -127,6 +153,10 @@ void mesh__channel_begin(struct channel *, struct exchange *);
 
 /* Takes the exchange off, untold; over HTTP/1.1 that costs the connection. */
 void mesh__channel_cancel(struct channel *, struct exchange *);
+
+/* The source of the exchange has something; bytes of its response are done with. What follows comes from the loop. */
+void mesh__channel_resume(struct channel *, struct exchange *);
+void mesh__channel_consume(struct channel *, struct exchange *, size_t);
 
 /* Looks at an idle channel before it is used. Where the protocol lets the peer speak on its own, what it has said is
  * read first. False: the peer has finished, or said what nobody asked for, and the channel is closed. */

@@ -5,14 +5,23 @@
 
 #include <errno.h>
 
+#define PIECE_MAX ((size_t)64 * 1024) /* of a body that comes in pieces */
+#define WRITES_PER_STEP 16
+
 static struct loop *loop_of(const struct channel *channel)
 {
     return channel->pool->group->loop;
 }
 
-static size_t size_of(const struct exchange *exchange)
+/* Of the part of the request that is being written. */
+static size_t part_size(const struct exchange *exchange)
 {
-    return exchange->head->size + exchange->body.size;
+    return exchange->head->size + exchange->body.bytes.size;
+}
+
+static bool is_sent(const struct exchange *exchange)
+{
+    return exchange->out.whole && exchange->out.given == part_size(exchange);
 }
 
 /* Takes the exchange off, closes the channel, then tells. MESH_RESET is what ends before a byte of response. */
@@ -35,7 +44,7 @@ static void fail(struct channel *channel, mesh_status status, const char *reason
 static void finish(struct channel *channel, bool reusable)
 {
     struct exchange *exchange = channel->exchange;
-    if (channel->ended || exchange->sent < size_of(exchange))
+    if (channel->ended || !is_sent(exchange))
         reusable = false;
     exchange->end_at = loop_of(channel)->now;
     exchange->channel = NULL;
@@ -58,7 +67,18 @@ static bool on_body(void *user, struct view bytes)
 {
     struct channel *channel = user;
     struct exchange *exchange = channel->exchange;
+    if (exchange->credit)
+        exchange->unread += bytes.size;
     return exchange->events->body(exchange, bytes) && channel->exchange == exchange;
+}
+
+static bool on_trailers(void *user, const mesh_header *headers, size_t count)
+{
+    struct channel *channel = user;
+    struct exchange *exchange = channel->exchange;
+    if (exchange->events->trailers == NULL)
+        return true;
+    return exchange->events->trailers(exchange, headers, count) && channel->exchange == exchange;
 }
 
 static bool on_end(void *user, bool keep_alive)
@@ -69,7 +89,7 @@ static bool on_end(void *user, bool keep_alive)
     return true;
 }
 
-static const struct http1_events reader_events = { on_head, on_body, on_end };
+static const struct http1_events reader_events = { on_head, on_body, on_trailers, on_end };
 
 /* A peer may answer before it has read all, and close: what it said is read before the exchange fails. */
 static void give_up_writing(struct channel *channel, int error)
@@ -78,41 +98,108 @@ static void give_up_writing(struct channel *channel, int error)
     mesh__loop_post(loop_of(channel), &channel->again);
 }
 
-/* What is left to send, in pieces. */
-static int gather(const struct exchange *exchange, struct iovec vector[2])
+/* What is left to send of a part. */
+static int gather(const struct exchange *exchange, struct iovec vector[3])
 {
-    int count = 0;
-    size_t sent = exchange->sent;
     const struct buf *head = exchange->head;
-    if (sent < head->size)
-        vector[count++] = (struct iovec){ head->data + sent, head->size - sent };
-    size_t skip = sent > head->size ? sent - head->size : 0;
-    if (exchange->body.size > skip)
-        vector[count++] = (struct iovec){ (char *)(uintptr_t)exchange->body.data + skip, exchange->body.size - skip };
+    size_t lead = exchange->out.lead, skip = exchange->out.given;
+    const struct view views[] = { { head->data, lead },
+                                  exchange->body.bytes,
+                                  { head->data + lead, head->size - lead } };
+    int count = 0;
+    for (size_t i = 0; i < sizeof(views) / sizeof(*views); i++) {
+        size_t done = skip < views[i].size ? skip : views[i].size;
+        skip -= done;
+        if (views[i].size > done)
+            vector[count++] = (struct iovec){ (char *)(uintptr_t)views[i].data + done, views[i].size - done };
+    }
     return count;
+}
+
+/* Puts around the piece what frames it. False: no memory. */
+static bool frame_piece(struct exchange *exchange, const struct http1_field_group *trailers)
+{
+    struct buf *head = exchange->head;
+    size_t size = exchange->body.bytes.size;
+    bool ok = !exchange->out.chunked || size == 0 || mesh__http1_write_chunk_start(head, size);
+    exchange->out.lead = head->size;
+    if (!exchange->out.chunked)
+        return ok;
+    return ok && (size == 0 || mesh__http1_write_chunk_end(head)) &&
+           (!exchange->out.whole || mesh__http1_write_last_chunk(head, trailers));
+}
+
+/* Asks the source for the next part, which goes behind the request's head while that waits, or in its place. False:
+ * nothing more is there to write, and the exchange may have left. */
+static bool next_part(struct channel *channel)
+{
+    struct exchange *exchange = channel->exchange;
+    struct body_source *body = &exchange->body;
+    struct http1_field_group trailers = { NULL, 0 };
+    struct view bytes = { NULL, 0 };
+    enum body_next next = body->next(body->next_user, PIECE_MAX, &bytes, &trailers);
+    if (channel->exchange != exchange)
+        return false;
+    if (next == BODY_BROKEN || bytes.size > PIECE_MAX ||
+        (next != BODY_LATER && !mesh__body_count(body, next, bytes.size))) {
+        fail(channel, MESH_EINTERNAL, "the body to send came to no end", 0);
+        return false;
+    }
+    exchange->out.later = next == BODY_LATER || (next == BODY_MORE && bytes.size == 0);
+    if (exchange->out.later)
+        return false;
+    if (exchange->out.given > 0)
+        mesh__buf_clear(exchange->head);
+    exchange->out.given = 0;
+    exchange->out.whole = next == BODY_LAST;
+    body->bytes = bytes;
+    if (!frame_piece(exchange, &trailers)) {
+        fail(channel, MESH_NO_MEMORY, NULL, 0);
+        return false;
+    }
+    return true;
+}
+
+/* Is there something to write now? The exchange may have left. */
+static bool has_part(struct channel *channel)
+{
+    const struct exchange *exchange = channel->exchange;
+    if (exchange->out.given < part_size(exchange))
+        return true;
+    return !exchange->out.whole && !exchange->out.later && next_part(channel);
+}
+
+static void tell_sent(struct exchange *exchange)
+{
+    enum sent sent = is_sent(exchange) ? SENT_ALL : exchange->sent > 0 ? SENT_PART : SENT_NONE;
+    if (sent == exchange->out.told)
+        return;
+    exchange->out.told = sent;
+    exchange->events->sent(exchange, sent);
 }
 
 static void write_on(struct channel *channel)
 {
     struct exchange *exchange = channel->exchange;
-    size_t total = size_of(exchange);
-    size_t before = exchange->sent;
-    while (exchange->sent < total && channel->write_error == 0) {
-        struct iovec vector[2];
+    for (int i = 0; i < WRITES_PER_STEP && channel->write_error == 0 && has_part(channel); i++) {
+        struct iovec vector[3];
         int count = gather(exchange, vector);
+        if (count == 0)
+            continue; /* the source ended with no bytes, and nothing frames that */
         ssize_t put = channel->stream->ops->write(channel->stream, vector, count);
         if (put == -EAGAIN)
             break;
-        if (put < 0)
+        if (put < 0) {
             give_up_writing(channel, (int)-put);
-        else
-            exchange->sent += (size_t)put;
+            break;
+        }
+        exchange->out.given += (size_t)put;
+        exchange->sent += (size_t)put;
+        exchange->sent_at = loop_of(channel)->now;
+        COUNTER_ADD(channel->pool->counters->bytes_sent, put);
     }
-    if (exchange->sent == before)
-        return;
-    COUNTER_ADD(channel->pool->counters->bytes_sent, exchange->sent - before);
-    exchange->sent_at = loop_of(channel)->now;
-    exchange->events->sent(exchange, exchange->sent == total ? SENT_ALL : SENT_PART);
+    if (channel->exchange == exchange)
+        tell_sent(exchange);
 }
 
 /* The peer has finished, or the connection broke (error < 0). A reset that a write was told of reads as an end. */
@@ -160,6 +247,7 @@ static bool read_bytes(struct channel *channel, const char *bytes, size_t size)
         finish(channel, progress.used == size && channel->idle_limit > 0);
         return false;
     }
+    exchange->stalled = exchange->unread > HTTP1_UNREAD_MAX;
     return true;
 }
 
@@ -171,16 +259,23 @@ static bool open_codec(struct channel *channel)
 
 static void begin(struct channel *channel, struct exchange *exchange)
 {
+    const struct body_source *body = &exchange->body;
+    int64_t size = body->next == NULL ? (int64_t)body->bytes.size : body->size >= 0 ? body->size : HTTP1_SIZE_CHUNKED;
     channel->exchange = exchange;
     channel->write_error = 0;
     mesh__buf_clear(exchange->head);
     if (!mesh__http1_write_request(exchange->head, exchange->method, exchange->path, exchange->authority,
-                                   exchange->groups, exchange->group_count, exchange->body.size)) {
+                                   exchange->groups, exchange->group_count, size)) {
         fail(channel, MESH_NO_MEMORY, NULL, 0);
         return;
     }
+    exchange->out.lead = exchange->head->size;
+    exchange->out.whole = body->next == NULL;
+    exchange->out.chunked = size == HTTP1_SIZE_CHUNKED;
     mesh__http1_reader_next(channel->reader, &exchange->limits, exchange->to_head);
     exchange->events->ready(exchange);
+    if (channel->exchange == exchange && body->next != NULL)
+        (void)next_part(channel); /* its first bytes go with the head */
     if (channel->exchange == exchange)
         write_on(channel);
 }
@@ -199,10 +294,31 @@ static void cancel(struct channel *channel, struct exchange *exchange)
     mesh__channel_close(channel);
 }
 
+static void resume(struct channel *channel, struct exchange *exchange)
+{
+    exchange->out.later = false;
+    mesh__loop_post(loop_of(channel), &channel->again);
+}
+
+static void consume(struct channel *channel, struct exchange *exchange, size_t size)
+{
+    exchange->unread -= size < exchange->unread ? size : exchange->unread;
+    if (exchange->stalled && exchange->unread < HTTP1_UNREAD_MAX / 2) {
+        exchange->stalled = false;
+        mesh__loop_post(loop_of(channel), &channel->again); /* no readiness tells of what is in a buffer */
+    }
+}
+
 static bool is_writing(const struct channel *channel)
 {
     const struct exchange *exchange = channel->exchange;
-    return exchange && channel->write_error == 0 && exchange->sent < size_of(exchange);
+    return exchange && channel->write_error == 0 &&
+           (exchange->out.given < part_size(exchange) || (!exchange->out.whole && !exchange->out.later));
+}
+
+static bool is_reading(const struct channel *channel)
+{
+    return channel->exchange == NULL || !channel->exchange->stalled;
 }
 
 /* Set anew when the channel is idle. */
@@ -226,8 +342,11 @@ const struct channel_codec mesh__codec_http1 = {
     .open = open_codec,
     .begin = begin,
     .cancel = cancel,
+    .resume = resume,
+    .consume = consume,
     .write = write_on,
     .is_writing = is_writing,
+    .is_reading = is_reading,
     .read = read_bytes,
     .lost = lost,
     .timer = on_timer,

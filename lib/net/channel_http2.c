@@ -82,7 +82,7 @@ static bool on_head(void *user, struct http2_stream *stream, const struct http1_
     return exchange->events->head(exchange, head) || exchange_of(self, stream) == NULL;
 }
 
-/* Whoever collects a body has room for it, and what is taken is at once done with. */
+/* Without credit, whoever collects a body has room for it, and what is taken is at once done with. */
 static bool on_body(void *user, struct http2_stream *stream, struct view bytes)
 {
     struct channel_http2 *self = user;
@@ -92,17 +92,18 @@ static bool on_body(void *user, struct http2_stream *stream, struct view bytes)
     bool ok = exchange->events->body(exchange, bytes);
     if (exchange_of(self, stream) == NULL)
         return true;
-    mesh__http2_consume(stream, bytes.size);
+    if (!exchange->credit)
+        mesh__http2_consume(stream, bytes.size);
     return ok;
 }
 
 static bool on_trailers(void *user, struct http2_stream *stream, const mesh_header *headers, size_t count)
 {
-    (void)user;
-    (void)stream;
-    (void)headers;
-    (void)count;
-    return true;
+    struct channel_http2 *self = user;
+    struct exchange *exchange = exchange_of(self, stream);
+    if (exchange == NULL || exchange->events->trailers == NULL)
+        return true;
+    return exchange->events->trailers(exchange, headers, count) || exchange_of(self, stream) == NULL;
 }
 
 static bool on_end(void *user, struct http2_stream *stream)
@@ -118,7 +119,9 @@ static struct failure failure_of(const struct channel_http2 *self, const struct 
     struct failure failure = { .status = closed->status,
                                .reason = closed->reason,
                                .error_number = self->error_number,
-                               .unsent = closed->unprocessed || exchange->sent == 0 };
+                               .unsent = closed->unprocessed || exchange->sent == 0,
+                               .by_peer = closed->by_peer,
+                               .code = closed->code };
     if (closed->http1_required) {
         failure.status = MESH_REFUSED;
         failure.reason = "the peer wants this request over HTTP/1.1";
@@ -133,6 +136,14 @@ static struct failure failure_of(const struct channel_http2 *self, const struct 
     return failure;
 }
 
+/* The connection went away in order before it took anything of the exchange: nothing has been tried yet. Once, since
+ * whatever makes connections go away may do so for ever. */
+static bool may_move(const struct channel_http2 *self, const struct exchange *exchange, const struct failure *failure)
+{
+    return failure->status == MESH_REFUSED && failure->stale && exchange->sent == 0 && !exchange->moved &&
+           !self->channel->pool->retired;
+}
+
 static void on_closed(void *user, struct http2_stream *stream, const struct http2_closed *closed)
 {
     struct channel_http2 *self = user;
@@ -144,12 +155,17 @@ static void on_closed(void *user, struct http2_stream *stream, const struct http
     if (closed->http1_required)
         mesh__pool_fall_back(channel->pool);
     exchange->end_at = loop_of(channel)->now;
+    bool moves = may_move(self, exchange, &failure);
     take_off(self, exchange);
     mesh__pool_settle(channel);
-    if (closed->status == MESH_OK)
+    if (moves) {
+        exchange->moved = true;
+        mesh__pool_acquire(exchange->pool, exchange);
+    } else if (closed->status == MESH_OK) {
         exchange->events->end(exchange);
-    else
+    } else {
         exchange->events->failed(exchange, &failure);
+    }
 }
 
 static void on_settings(void *user, uint32_t max_streams)
@@ -342,6 +358,7 @@ static bool open_codec(struct channel *channel)
     *self = (struct channel_http2){ .channel = channel, .memory = memory, .write.run = on_write };
     struct http2_config config = { .role = HTTP2_CLIENT,
                                    .secure = channel->spec != NULL,
+                                   .apart = true, /* a stream that nobody reads holds up itself only */
                                    .limits = channel->pool->group->policy.limits,
                                    .first_id = channel->pool->group->policy.first_id };
     self->conn = mesh__http2_new(memory, &config, &http2_events, self);
@@ -388,7 +405,7 @@ static void begin(struct channel *channel, struct exchange *exchange)
                                            .authority = exchange->authority,
                                            .groups = exchange->groups,
                                            .group_count = exchange->group_count,
-                                           .body.bytes = exchange->body,
+                                           .body = exchange->body,
                                            .limits = exchange->limits };
     if (channel->active++ == 0)
         wake(self);
@@ -414,6 +431,19 @@ static void cancel(struct channel *channel, struct exchange *exchange)
     mesh__http2_reset(stream, HTTP2_CANCEL);
     write_soon(self);
     mesh__pool_settle(channel);
+}
+
+static void resume(struct channel *channel, struct exchange *exchange)
+{
+    mesh__http2_resume(exchange->stream);
+    write_soon(channel->http2);
+}
+
+static void consume(struct channel *channel, struct exchange *exchange, size_t size)
+{
+    mesh__http2_consume(exchange->stream, size);
+    if (mesh__http2_wants_write(channel->http2->conn))
+        write_soon(channel->http2);
 }
 
 static bool is_writing(const struct channel *channel)
@@ -533,6 +563,8 @@ const struct channel_codec mesh__codec_http2 = {
     .open = open_codec,
     .begin = begin,
     .cancel = cancel,
+    .resume = resume,
+    .consume = consume,
     .write = write_on,
     .is_writing = is_writing,
     .read = read_bytes,

@@ -140,6 +140,11 @@ void mesh__tls_desk_init(struct tls_desk *desk, struct loop *loop, struct handsh
     *desk = (struct tls_desk){ .loop = loop, .threads = or_null };
 }
 
+uint32_t mesh__tls_desk_width(const struct tls_desk *desk)
+{
+    return desk->threads ? desk->threads->count : 1;
+}
+
 void mesh__tls_desk_fini(struct tls_desk *desk)
 {
     if (desk->loop)

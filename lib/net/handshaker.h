@@ -41,6 +41,9 @@ void mesh__handshaker_free(struct handshaker *); /* stopped, or never used; NULL
 
 void mesh__tls_desk_init(struct tls_desk *, struct loop *, struct handshaker *or_null);
 
+/* How many jobs can be worked at at once. */
+uint32_t mesh__tls_desk_width(const struct tls_desk *);
+
 /* Runs what has come back, after mesh__handshaker_stop(), and gives the bench back. */
 void mesh__tls_desk_fini(struct tls_desk *);
 

@@ -4,6 +4,11 @@
 
 #include <errno.h>
 
+/* Secured dials under way to one endpoint, for each thread that shakes hands: four keep it busy while peers answer. A
+ * handshake takes such a thread milliseconds and a call usually less, so further dials would only hold up those that
+ * are under way; whoever waits is served sooner by a connection that has become free. */
+#define DIALS_PER_THREAD 4
+
 void mesh__pool_group_init(struct pool_group *group, struct loop *loop, const struct pool_hooks *hooks, void *user,
                            const struct pool_policy *policy)
 {
@@ -56,13 +61,50 @@ static bool is_sharing(const struct pool *pool)
     return group->protocol == POOL_HTTP2 || (group->security.spec != NULL && !pool->spoke_http1);
 }
 
-/* Takes the exchange out of every list; it counted as pending. */
+/* How many dials may be under way. Where that is limited, it is not one for each that waits: while any wait, a dial is
+ * under way or one of them is starved, and a dial that comes through is followed by others. */
+static uint32_t dials_most(const struct pool *pool)
+{
+    const struct pool_group *group = pool->group;
+    if (is_sharing(pool))
+        return 1;
+    return group->security.spec ? DIALS_PER_THREAD * mesh__tls_desk_width(group->desk) : UINT32_MAX;
+}
+
+static bool is_limited(const struct pool *pool)
+{
+    return dials_most(pool) < UINT32_MAX;
+}
+
+static bool dials_enough(const struct pool *pool)
+{
+    return pool->dialing >= dials_most(pool);
+}
+
+/* The first of those who wait that no dial is under way for are starved: they get the next places. */
+static void starve_beyond(struct pool *pool)
+{
+    uint32_t dials = pool->dialing, left = dials_most(pool);
+    for (struct list *node = pool->waiting.next; node != &pool->waiting && left > 0; node = node->next, left--) {
+        struct exchange *exchange = CONTAINER_OF(node, struct exchange, waiting);
+        bool starved = mesh__list_linked(&exchange->starved);
+        if (!starved && dials == 0)
+            mesh__list_push_front(&pool->group->starved, &exchange->starved);
+        dials -= !starved && dials > 0;
+    }
+}
+
+/* Takes the exchange out of every list; it counted as pending. If it was starved for others too, they are now. */
 static void stop_waiting(struct exchange *exchange)
 {
+    struct pool *pool = exchange->pool;
+    bool was_starved = mesh__list_linked(&exchange->starved);
     mesh__list_remove(&exchange->waiting);
     mesh__list_remove(&exchange->starved);
-    exchange->pool->waiters--;
-    exchange->pool->group->hooks->give_pending(exchange->pool->group->user);
+    pool->waiters--;
+    if (was_starved && is_limited(pool))
+        starve_beyond(pool);
+    pool->group->hooks->give_pending(pool->group->user);
 }
 
 static struct exchange *first_waiting(struct pool *pool)
@@ -70,11 +112,19 @@ static struct exchange *first_waiting(struct pool *pool)
     return mesh__list_empty(&pool->waiting) ? NULL : CONTAINER_OF(pool->waiting.next, struct exchange, waiting);
 }
 
-static void tell_failed(struct exchange *exchange, mesh_status status, const char *reason, int error_number)
+static void tell_failed(struct exchange *exchange, const struct failure *failure)
 {
-    struct failure failure = { .status = status, .reason = reason, .error_number = error_number, .unsent = true };
     exchange->end_at = exchange->pool->group->loop->now;
-    exchange->events->failed(exchange, &failure);
+    exchange->events->failed(exchange, failure);
+}
+
+/* How many of those who wait fail with one of so many dials: its part of all, where it was not for one of them alone;
+ * nobody, while the other dials are enough for all. */
+static uint32_t share(const struct pool *pool, uint32_t dials)
+{
+    if (pool->waiters < dials)
+        return 0;
+    return is_limited(pool) ? (pool->waiters - 1) / dials + 1 : 1;
 }
 
 /* Those who have waited longest, at most so many: they still wait, and may be cancelled, but nobody serves them. */
@@ -87,12 +137,14 @@ static void set_apart(struct pool *pool, struct list *doomed, uint32_t most)
     }
 }
 
-static void fail_all(struct list *doomed, mesh_status status, const char *reason, int error_number)
+/* `shaking`: so long hands were shaken in vain. */
+static void fail_all(struct list *doomed, const struct failure *failure, mesh_nanos shaking)
 {
     while (!mesh__list_empty(doomed)) {
         struct exchange *exchange = CONTAINER_OF(doomed->next, struct exchange, waiting);
         stop_waiting(exchange);
-        tell_failed(exchange, status, reason, error_number);
+        exchange->shaking = shaking;
+        tell_failed(exchange, failure);
     }
 }
 
@@ -170,18 +222,19 @@ static void dial(struct pool *pool)
     }
     group->hooks->give_connection(group->user);
     COUNTER_ADD(pool->counters->connect_failures, 1);
+    struct failure failure = { .status = mesh__pool_dial_status(-error), .error_number = -error, .unsent = true };
     struct list doomed;
     mesh__list_init(&doomed);
-    set_apart(pool, &doomed, is_sharing(pool) ? UINT32_MAX : 1);
-    fail_all(&doomed, mesh__pool_dial_status(-error), NULL, -error);
+    set_apart(pool, &doomed, share(pool, pool->dialing + 1));
+    fail_all(&doomed, &failure, 0);
 }
 
-/* The first of those who starve, but for those for whom somebody dials meanwhile. */
+/* The first of those who starve, but for those of pools that dial enough meanwhile. */
 static struct exchange *first_starved(struct pool_group *group)
 {
     while (!mesh__list_empty(&group->starved)) {
         struct exchange *exchange = CONTAINER_OF(group->starved.next, struct exchange, starved);
-        if (exchange->pool->dialing == 0 || !is_sharing(exchange->pool))
+        if (!dials_enough(exchange->pool))
             return exchange;
         mesh__list_remove(&exchange->starved);
     }
@@ -272,12 +325,15 @@ void mesh__pool_acquire(struct pool *pool, struct exchange *exchange)
         return;
     }
     if (!group->hooks->take_pending(group->user)) {
-        tell_failed(exchange, MESH_OVERLOADED, "limits.max_pending is reached", 0);
+        struct failure failure = { .status = MESH_OVERLOADED,
+                                   .reason = "limits.max_pending is reached",
+                                   .unsent = true };
+        tell_failed(exchange, &failure);
         return;
     }
     mesh__list_push(&pool->waiting, &exchange->waiting);
     pool->waiters++;
-    if (pool->dialing > 0 && is_sharing(pool))
+    if (dials_enough(pool))
         return;
     if (take_connection(group))
         dial(pool);
@@ -292,6 +348,18 @@ void mesh__exchange_cancel(struct exchange *exchange)
     } else if (mesh__list_linked(&exchange->waiting)) {
         stop_waiting(exchange);
     }
+}
+
+void mesh__exchange_resume(struct exchange *exchange)
+{
+    if (exchange->channel)
+        mesh__channel_resume(exchange->channel, exchange);
+}
+
+void mesh__exchange_consume(struct exchange *exchange, size_t size)
+{
+    if (exchange->channel && exchange->credit)
+        mesh__channel_consume(exchange->channel, exchange, size);
 }
 
 /* A place became free in this shard: starved exchanges come first. */
@@ -343,22 +411,6 @@ static void offer(struct channel *channel)
     mesh__channel_begin(channel, exchange);
 }
 
-/* Those who wait beyond the dials that are under way are starved: they get the next places. */
-static void starve_beyond(struct pool *pool)
-{
-    uint32_t dials = pool->dialing;
-    bool sharing = is_sharing(pool);
-    for (struct list *node = pool->waiting.next; node != &pool->waiting; node = node->next) {
-        struct exchange *exchange = CONTAINER_OF(node, struct exchange, waiting);
-        bool starved = mesh__list_linked(&exchange->starved);
-        if (!starved && dials == 0)
-            mesh__list_push_front(&pool->group->starved, &exchange->starved);
-        if (sharing)
-            break;
-        dials -= !starved && dials > 0;
-    }
-}
-
 static void dial_on(struct pool *pool)
 {
     starve_beyond(pool);
@@ -408,7 +460,7 @@ void mesh__pool_settle(struct channel *channel)
 void mesh__pool_dialed(struct channel *channel)
 {
     struct pool *pool = channel->pool;
-    bool was_sharing = is_sharing(pool);
+    bool was_limited = is_limited(pool);
     pool->dialing--;
     COUNTER_ADD(pool->counters->connects, 1);
     channel->state = CHANNEL_IDLE;
@@ -428,23 +480,25 @@ void mesh__pool_dialed(struct channel *channel)
         mesh__channel_close(channel);
     if (channel->state == CHANNEL_IDLE && channel->codec->multiplexed)
         mesh__pool_place(channel);
-    if (was_sharing && pool->waiters > 0)
+    if (was_limited && pool->waiters > 0)
         dial_on(pool);
 }
 
 void mesh__pool_dial_failed(struct channel *channel, mesh_status status, const char *reason, int error_number)
 {
     struct pool *pool = channel->pool;
+    struct failure failure = { .status = status, .reason = reason, .error_number = error_number, .unsent = true };
+    mesh_nanos shaking = 0;
     struct list doomed;
     COUNTER_ADD(pool->counters->connect_failures, 1);
     mesh__list_init(&doomed);
-    /* One dial, one exchange: but not while enough other dials are under way for all that wait. */
-    if (is_sharing(pool))
-        set_apart(pool, &doomed, UINT32_MAX);
-    else if (pool->waiters >= pool->dialing)
-        set_apart(pool, &doomed, 1);
+    (void)mesh__channel_tls(channel, &shaking);
+    bool outdated = channel->spec != mesh__pool_spec(pool); /* what is in force now has not been tried yet */
+    set_apart(pool, &doomed, outdated ? 0 : share(pool, pool->dialing));
     mesh__channel_close(channel); /* `reason` lives on: whoever tells of a failed dial is in the channel's step */
-    fail_all(&doomed, status, reason, error_number);
+    fail_all(&doomed, &failure, shaking);
+    if (outdated && pool->waiters > 0)
+        dial_on(pool);
 }
 
 void mesh__pool_put_back(struct channel *channel, bool reusable)

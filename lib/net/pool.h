@@ -44,6 +44,8 @@ struct pool_hooks {
     bool (*take_pending)(void *user);
     void (*give_pending)(void *user);
     bool (*wanted_elsewhere)(void *user); /* other groups wait for a place; NULL: never */
+    void (*unverified)(void *user,
+                       const struct address *); /* hands were shaken with who was not verified; NULL: mute */
 };
 
 /* How the connections of a group are secured. */
@@ -111,6 +113,15 @@ void mesh__pool_acquire(struct pool *, struct exchange *);
 /* Takes the exchange back wherever it is; it is told nothing more. Over HTTP/1.1, one that was begun costs its
  * connection. */
 void mesh__exchange_cancel(struct exchange *);
+
+/* The source of its body said BODY_LATER and has something now. Harmless at any other time. */
+void mesh__exchange_resume(struct exchange *);
+
+/* So many more bytes of `body` events are done with: with `credit`, the peer may send as many. Over HTTP/1.1 the
+ * connection is not read while more than HTTP1_UNREAD_MAX are not; over HTTP/2 it is the stream's window. Harmless
+ * once the exchange has ended. */
+#define HTTP1_UNREAD_MAX ((size_t)64 * 1024)
+void mesh__exchange_consume(struct exchange *, size_t);
 
 /* Takes no more exchanges from now on: closes idle connections at once and busy ones as they end. */
 void mesh__pool_retire(struct pool *);

@@ -31,7 +31,8 @@ struct stream_ops {
 
     bool (*has_buffered_input)(const struct stream *);
 
-    /* Looks, without reading, whether the peer has neither finished nor sent anything. */
+    /* Looks whether the peer has neither finished nor sent anything. If not, the stream is of no more use: over TLS the
+     * look has taken a byte. */
     bool (*is_quiet)(struct stream *);
 
     /* Says that nothing more will be written; the peer may still send. 0, or a negative errno: it cannot be said. */

@@ -2,6 +2,8 @@
 /* classify.c - one switch over the statuses. */
 #include "policy/classify.h"
 
+#include <stddef.h>
+
 /* What a failure weighs in the estimate at least, so that an endpoint that fails fast attracts nothing. */
 #define PENALTY NANOS_S
 
@@ -21,9 +23,37 @@ static struct verdict cut_short(const struct report *report)
     return (struct verdict){ .breaker = BREAKER_NEUTRAL, .sample = SAMPLE_RAISE, .sample_ns = report->elapsed };
 }
 
+/* What a response counts as: with status 200 its gRPC status decides. */
+static int32_t weighed_status(const struct report *report)
+{
+    static const int16_t of_grpc[] = {
+        [MESH_GRPC_OK] = 200,
+        [MESH_GRPC_CANCELLED] = 499,
+        [MESH_GRPC_UNKNOWN] = 500,
+        [MESH_GRPC_INVALID_ARGUMENT] = 400,
+        [MESH_GRPC_DEADLINE_EXCEEDED] = 504,
+        [MESH_GRPC_NOT_FOUND] = 404,
+        [MESH_GRPC_ALREADY_EXISTS] = 409,
+        [MESH_GRPC_PERMISSION_DENIED] = 403,
+        [MESH_GRPC_RESOURCE_EXHAUSTED] = 429,
+        [MESH_GRPC_FAILED_PRECONDITION] = 400,
+        [MESH_GRPC_ABORTED] = 409,
+        [MESH_GRPC_OUT_OF_RANGE] = 400,
+        [MESH_GRPC_UNIMPLEMENTED] = 501,
+        [MESH_GRPC_INTERNAL] = 500,
+        [MESH_GRPC_UNAVAILABLE] = 503,
+        [MESH_GRPC_DATA_LOSS] = 500,
+        [MESH_GRPC_UNAUTHENTICATED] = 401,
+    };
+    size_t number = (size_t)report->grpc_status;
+    if (report->http_status != 200)
+        return report->http_status;
+    return number < sizeof(of_grpc) / sizeof(of_grpc[0]) ? of_grpc[number] : 500;
+}
+
 static struct verdict of_response(const struct report *report)
 {
-    int32_t status = report->http_status;
+    int32_t status = weighed_status(report);
     struct verdict verdict = failure(report, status == 429 ? BREAKER_SUCCESS : BREAKER_FAILURE);
     if (status != 429 && (status < 500 || status > 599))
         return (struct verdict){ .breaker = BREAKER_SUCCESS,

@@ -17,6 +17,24 @@ static bool names_status(const struct retry_config *config, int32_t status)
     return status >= 0 && status < 1024 && (config->statuses[status / 64] >> (status % 64) & 1) != 0;
 }
 
+static struct match match_grpc(const struct retry_config *config, const struct report *report)
+{
+    bool safe = report->status != MESH_OK && (report->unsent || report->sent == SENT_NONE);
+    static const struct {
+        enum mesh_grpc_status status;
+        enum retry_word word;
+        enum mesh_retry retry;
+    } rows[] = { { MESH_GRPC_CANCELLED, RETRY_ON_CANCELLED, MESH_RETRY_CANCELLED },
+                 { MESH_GRPC_DEADLINE_EXCEEDED, RETRY_ON_DEADLINE_EXCEEDED, MESH_RETRY_DEADLINE_EXCEEDED },
+                 { MESH_GRPC_INTERNAL, RETRY_ON_INTERNAL, MESH_RETRY_INTERNAL },
+                 { MESH_GRPC_RESOURCE_EXHAUSTED, RETRY_ON_RESOURCE_EXHAUSTED, MESH_RETRY_RESOURCE_EXHAUSTED },
+                 { MESH_GRPC_UNAVAILABLE, RETRY_ON_UNAVAILABLE, MESH_RETRY_UNAVAILABLE } };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (report->grpc_status == (int32_t)rows[i].status && (config->on & rows[i].word))
+            return (struct match){ rows[i].retry, safe };
+    return no_match;
+}
+
 static struct match match_response(const struct retry_config *config, int32_t status)
 {
     if (names_status(config, status))
@@ -38,7 +56,8 @@ static struct match match_reset(const struct retry_config *config, const struct 
     return no_match;
 }
 
-static struct match match(const struct retry_config *config, const struct report *report)
+/* What befell the attempt, by every word but those of gRPC. */
+static struct match match_outcome(const struct retry_config *config, const struct report *report)
 {
     switch (report->status) {
     case MESH_OK:
@@ -71,6 +90,12 @@ static struct match match(const struct retry_config *config, const struct report
     default:
         return no_match;
     }
+}
+
+static struct match match(const struct retry_config *config, const struct report *report)
+{
+    struct match found = match_outcome(config, report);
+    return found.retry == MESH_RETRY_NONE ? match_grpc(config, report) : found;
 }
 
 /* Only what happened at the connection or beyond: repeating what this side ran out of would not help, and hands that
@@ -107,7 +132,8 @@ struct retry_answer mesh__retry_decide(const struct retry_config *config, const 
     struct match found = match(config, report);
     if (report->status == MESH_OK && found.retry == MESH_RETRY_NONE)
         return refuse(MESH_STOP_NONE);
-    if (question->disabled)
+    /* A connection that was about to close is not where the one attempt was meant to go. */
+    if (question->disabled && !(report->unsent && report->stale && is_free(question)))
         return refuse(MESH_STOP_ASKED);
     if (report->status == MESH_DEADLINE)
         return refuse(MESH_STOP_DEADLINE);
@@ -115,6 +141,8 @@ struct retry_answer mesh__retry_decide(const struct retry_config *config, const 
         return repeat(MESH_RETRY_UNSENT);
     if (found.retry == MESH_RETRY_NONE)
         return refuse(MESH_STOP_NOT_RETRYABLE);
+    if (report->pushed_back && report->pushback < 0)
+        return refuse(MESH_STOP_PUSHBACK);
     if (!found.safe && !question->idempotent && !config->non_idempotent)
         return refuse(MESH_STOP_NOT_IDEMPOTENT);
     if (question->attempts_made >= config->attempts)

@@ -3,7 +3,8 @@
  *
  * Without `on`, only what is safe for every method is repeated: connect-failure, refused, reset-before-request. Other
  * words hold for idempotent requests, and for others when the service says `non_idempotent`. An attempt that provably
- * never reached the peer is repeated once at no cost, and so is an idempotent one that met a stale connection. */
+ * never reached the peer is repeated once at no cost, and so is an idempotent one that met a stale connection. A peer
+ * that says grpc-retry-pushback-ms names the pause, or forbids the retry (gRPC A6). */
 #ifndef MESH__POLICY_RETRY_H
 #define MESH__POLICY_RETRY_H
 
@@ -17,7 +18,12 @@ enum retry_word {
     RETRY_ON_RESET = 8,
     RETRY_ON_5XX = 16,
     RETRY_ON_GATEWAY_ERROR = 32, /* 502, 503, 504 */
-    RETRY_ON_PER_TRY_TIMEOUT = 64
+    RETRY_ON_PER_TRY_TIMEOUT = 64,
+    RETRY_ON_CANCELLED = 128, /* from here on: that gRPC status */
+    RETRY_ON_DEADLINE_EXCEEDED = 256,
+    RETRY_ON_INTERNAL = 512,
+    RETRY_ON_RESOURCE_EXHAUSTED = 1024,
+    RETRY_ON_UNAVAILABLE = 2048
 };
 
 #define RETRY_ON_DEFAULT (RETRY_ON_CONNECT_FAILURE | RETRY_ON_REFUSED | RETRY_ON_RESET_BEFORE_REQUEST)
@@ -31,6 +37,7 @@ struct retry_config {
     mesh_nanos per_try_timeout; /* 0: none */
     mesh_nanos backoff_base;    /* 25 ms */
     mesh_nanos backoff_max;     /* 250 ms */
+    uint64_t replay;            /* 64 KiB: so much of a stream's request is kept for another attempt */
 };
 
 /* What is asked about one attempt that has ended. */

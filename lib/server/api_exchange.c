@@ -46,12 +46,12 @@ const char *mesh_exchange_header_value(const mesh_exchange *exchange, const char
 
 const void *mesh_exchange_body(const mesh_exchange *exchange)
 {
-    return exchange->body.data ? exchange->body.data : "";
+    return exchange->body.data && !exchange->in_pieces ? exchange->body.data : "";
 }
 
 size_t mesh_exchange_body_size(const mesh_exchange *exchange)
 {
-    return exchange->body.size;
+    return exchange->in_pieces ? 0 : exchange->body.size;
 }
 
 const char *mesh_exchange_peer_id(const mesh_exchange *exchange)
@@ -78,7 +78,11 @@ mesh_status mesh_exchange_reply(mesh_exchange *exchange, const mesh_reply *reply
 {
     if (exchange == NULL)
         return MESH_EINVAL;
-    mesh_status built = mesh__reply_build(exchange, reply);
+    mesh_status built = MESH_EINVAL;
+    if (exchange->headed)
+        mesh__reply_drop(exchange);
+    else
+        built = mesh__reply_build(exchange, reply);
     mesh_status answered = mesh__server_answer(exchange);
     return built != MESH_OK ? built : answered;
 }
@@ -87,6 +91,6 @@ void mesh_exchange_drop(mesh_exchange *exchange)
 {
     if (exchange == NULL)
         return;
-    mesh__reply_own(exchange, 500, MESH_OK, "");
+    mesh__reply_drop(exchange);
     (void)mesh__server_answer(exchange); /* whether the peer is still there makes no difference */
 }

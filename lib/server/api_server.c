@@ -39,6 +39,8 @@ mesh_status mesh_server_open(const mesh_config *config, const char *name, const 
     mesh_options known;
     if (!mesh__options_take(options, &known))
         return mesh__error_set(error, MESH_EINVAL, OPTIONS_TOO_SMALL);
+    if ((known.flags & ~MESH_STREAM_REQUESTS) != 0)
+        return mesh__error_set(error, MESH_EINVAL, "options.flags: only MESH_STREAM_REQUESTS is known");
     struct mem mem;
     if (!mesh__mem_from_user(known.allocator, &mem))
         return mesh__error_set(error, MESH_EINVAL, "an allocator needs all of its three functions");

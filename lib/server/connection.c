@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* connection.c - what every connection has, whatever it speaks: its end, its timer, its bytes out, its exchanges'. */
 #include "server/connection.h"
+#include "server/workers.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,14 +19,27 @@ void mesh__connection_wait(struct connection *connection, mesh_nanos timeout)
         mesh__loop_timer_cancel(loop, &connection->timer);
 }
 
-void mesh__connection_lose(mesh_exchange *exchange, mesh_status outcome, bool handed_over)
+void mesh__connection_lose(mesh_exchange *exchange, mesh_status outcome)
 {
     exchange->connection = NULL;
-    mesh__exchange_report(exchange, outcome, 0, exchange->server->own.loop.now);
-    if (handed_over)
-        atomic_store(&exchange->gone, true); /* from here on it is not ours */
-    else
-        mesh__exchange_free(exchange);
+    mesh__exchange_report(exchange, outcome, exchange->started ? exchange->status : 0, exchange->server->own.loop.now);
+    if (exchange->handed && !exchange->returned)
+        mesh__flow_lose(exchange);
+    mesh__exchange_unref(exchange);
+}
+
+bool mesh__connection_hand_over(mesh_exchange *exchange)
+{
+    struct workers *workers = exchange->server->workers;
+    exchange->handed = true;
+    mesh__refs_ref(&exchange->refs);
+    if (workers == NULL) {
+        mesh__server_handle(exchange);
+    } else if (!mesh__workers_push(workers, exchange)) {
+        exchange->handed = false;
+        mesh__exchange_unref(exchange);
+    }
+    return exchange->handed;
 }
 
 void mesh__connection_close(struct connection *connection)
@@ -34,7 +48,6 @@ void mesh__connection_close(struct connection *connection)
     mesh_exchange *exchange = connection->http1.exchange;
     if (connection->state == CONNECTION_CLOSED)
         return;
-    bool handed_over = connection->state == CONNECTION_SERVING;
     connection->state = CONNECTION_CLOSED;
     mesh__loop_timer_cancel(&server->own.loop, &connection->timer);
     if (connection->stream != NULL)
@@ -45,7 +58,7 @@ void mesh__connection_close(struct connection *connection)
     server->own.connection_count--;
     connection->http1.exchange = NULL;
     if (exchange != NULL)
-        mesh__connection_lose(exchange, MESH_CANCELLED, handed_over);
+        mesh__connection_lose(exchange, MESH_CANCELLED);
     mesh__http2_side_lose(connection);
     mesh__listener_resume(server);
 }
@@ -116,6 +129,30 @@ int mesh__connection_write(struct connection *connection)
     return 1;
 }
 
+int mesh__connection_send(struct connection *connection, const struct buf *frames)
+{
+    struct stream *stream = connection->stream;
+    size_t at = 0;
+    while (at < frames->size) {
+        struct iovec rest = { frames->data + at, frames->size - at };
+        ssize_t put = stream->ops->write(stream, &rest, 1);
+        if (put == -EAGAIN)
+            return mesh__buf_append(&connection->out, frames->data + at, frames->size - at) ? 0 : -ENOMEM;
+        if (put < 0)
+            return (int)put;
+        at += (size_t)put;
+    }
+    return 0;
+}
+
+struct http1_limits mesh__connection_limits(const struct connection *connection)
+{
+    const mesh_server *server = connection->server;
+    const struct server_config *settings = server->settings;
+    return (struct http1_limits){ settings->max_header, settings->max_headers,
+                                  server->streams ? UINT64_MAX : settings->max_body };
+}
+
 void mesh__connection_log_refusal(const struct connection *connection, int32_t status, const char *reason,
                                   char text[REFUSAL_TEXT_MAX])
 {
@@ -150,7 +187,7 @@ void mesh__connection_ready(void *user, uint32_t events)
 void mesh__connection_timeout(struct loop_timer *timer)
 {
     struct connection *connection = CONTAINER_OF(timer, struct connection, timer);
-    if (connection->state == CONNECTION_READING)
+    if (connection->state == CONNECTION_READING || connection->state == CONNECTION_STREAMING)
         mesh__http1_side_timeout(connection);
     else if (connection->state == CONNECTION_SHARED)
         mesh__http2_side_timeout(connection);
@@ -158,15 +195,15 @@ void mesh__connection_timeout(struct loop_timer *timer)
         mesh__connection_close(connection);
 }
 
-void mesh__connection_answer(mesh_exchange *exchange)
+void mesh__connection_follow(mesh_exchange *exchange, uint32_t posts)
 {
     struct connection *connection = exchange->connection;
-    if (connection == NULL) /* closed, or its stream was reset, while the answer was in the inbox */
-        mesh__exchange_free(exchange);
-    else if (connection->state == CONNECTION_SHARED)
-        mesh__http2_side_answer(connection, exchange);
+    if (connection == NULL) /* closed, or its stream was reset, while the exchange was in the inbox */
+        return;
+    if (connection->state == CONNECTION_SHARED)
+        mesh__http2_side_follow(connection, exchange, posts);
     else
-        mesh__http1_side_answer(connection, exchange);
+        mesh__http1_side_follow(connection, exchange, posts);
 }
 
 void mesh__connection_drain(struct connection *connection)

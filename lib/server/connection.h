@@ -13,6 +13,7 @@ enum connection_state {
     CONNECTION_IDLE,      /* HTTP/1.1, or not known yet: no byte of a request has come */
     CONNECTION_READING,   /* a request is coming */
     CONNECTION_SERVING,   /* it is with its handler */
+    CONNECTION_STREAMING, /* the same, and the request is still coming, or the answer going out already */
     CONNECTION_WRITING,   /* its answer is going out */
     CONNECTION_SHARED,    /* HTTP/2: any number of exchanges, each in a state of its own */
     CONNECTION_LINGERING, /* the last answer is out; what the peer still sends is discarded */
@@ -26,6 +27,8 @@ struct connection_http1 {
     struct buf in;           /* bytes read that belong to later requests */
     size_t in_at;            /* of these used already */
     bool expects_continue;
+    bool whole;       /* STREAMING: the last piece of the answer has been taken */
+    bool held;        /* STREAMING: too much of the request is unread for more to be read */
     bool close_after; /* nothing follows what is in `out` */
     bool linger;      /* the peer may still be sending when that is out */
     int32_t refusal;  /* why the reader was told to stop: a status; 0: memory */
@@ -65,8 +68,11 @@ struct connection {
 /* Takes the descriptor, also when it fails: a negative errno. */
 int mesh__connection_open(mesh_server *, int fd, const struct sockaddr *peer, socklen_t peer_size);
 
-/* Sends the reply of an exchange that has come back, if its connection is still there, and goes on with the next. */
-void mesh__connection_answer(mesh_exchange *);
+/* Does what was posted (enum server_post) of an exchange, if its connection is still there. */
+void mesh__connection_follow(mesh_exchange *, uint32_t posts);
+
+/* Gives the exchange to a worker, or to the handler. False when too many wait: it is not handed over then. */
+bool mesh__connection_hand_over(mesh_exchange *);
 
 /* Closes the connection if no request is under way or has arrived; HTTP/2 takes leave first. */
 void mesh__connection_drain(struct connection *);
@@ -106,9 +112,14 @@ mesh_nanos mesh__connection_idle_time(const struct connection *);
 /* Writes what is in `out`: 1 when all of it is out, 0 when the socket is full, or a negative errno. */
 int mesh__connection_write(struct connection *);
 
-/* Reports that the exchange's connection has gone and lets go of it: one that a handler has stays valid, one that was
- * still coming ends here. */
-void mesh__connection_lose(mesh_exchange *, mesh_status outcome, bool handed_over);
+/* Sends the bytes, with nothing in `out` before them, and keeps there what finds no room: 0 or a negative errno. */
+int mesh__connection_send(struct connection *, const struct buf *bytes);
+
+/* Reports that the exchange's connection has gone and lets go of it: one that somebody has stays valid. */
+void mesh__connection_lose(mesh_exchange *, mesh_status outcome);
+
+/* The limits of a request. One that is read in pieces may have any size. */
+struct http1_limits mesh__connection_limits(const struct connection *);
 
 /* Logs that a request is answered with a refusal, and writes the words of it with a line end into `text`. */
 #define REFUSAL_TEXT_MAX 128
@@ -120,7 +131,7 @@ struct http1_reader *mesh__http1_side_reader(struct connection *); /* a new one 
 void mesh__http1_side_begin(struct connection *, bool undecided);  /* from here on requests are awaited */
 void mesh__http1_side_ready(struct connection *, uint32_t events);
 void mesh__http1_side_timeout(struct connection *); /* in READING */
-void mesh__http1_side_answer(struct connection *, mesh_exchange *);
+void mesh__http1_side_follow(struct connection *, mesh_exchange *, uint32_t posts);
 
 /* HTTP/2's half. `begin` takes what has been read already, `take` what is read next; `lose` lets go of all exchanges of
  * a connection that closes; `drain` says that no more streams are taken. */
@@ -128,7 +139,7 @@ void mesh__http2_side_begin(struct connection *, const char *bytes, size_t size)
 void mesh__http2_side_take(struct connection *, const char *bytes, size_t size);
 void mesh__http2_side_ready(struct connection *, uint32_t events);
 void mesh__http2_side_timeout(struct connection *);
-void mesh__http2_side_answer(struct connection *, mesh_exchange *);
+void mesh__http2_side_follow(struct connection *, mesh_exchange *, uint32_t posts);
 void mesh__http2_side_drain(struct connection *);
 void mesh__http2_side_flush(struct connection *);
 uint32_t mesh__http2_side_count(const struct connection *); /* exchanges under way */

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* connection_http1.c - HTTP/1.1: requests in, answers out, one at a time; and, while it is not known what the peer
  * speaks, whether the first bytes are HTTP/2's preface. */
+#include "server/connection_http1.h"
 #include "server/access.h"
-#include "server/connection.h"
 #include "server/reply.h"
-#include "server/workers.h"
 
 #include <errno.h>
 
 #define OUT_MAX (SIZE_MAX / 2)
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" /* of HTTP/2, with prior knowledge */
+#define TOO_MANY_TEXT "too many requests wait\n"
 #define PREFACE_SIZE (sizeof(PREFACE) - 1)
-#define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
 static void become_idle(struct connection *connection)
 {
-    const struct server_config *settings = connection->server->settings;
-    struct http1_limits limits = { settings->max_header, settings->max_headers, settings->max_body };
+    struct http1_limits limits = mesh__connection_limits(connection);
     connection->state = CONNECTION_IDLE;
+    connection->http1.whole = connection->http1.held = false;
     mesh__http1_reader_next(connection->http1.reader, &limits, false);
     mesh__stream_arm(connection->stream, LOOP_READ);
     mesh__connection_wait(connection, mesh__connection_idle_time(connection));
@@ -33,7 +32,7 @@ static void finish(struct connection *connection)
         mesh__connection_close(connection);
 }
 
-static void write_more(struct connection *connection)
+void mesh__http1_side_write(struct connection *connection)
 {
     int done = mesh__connection_write(connection);
     if (done < 0) {
@@ -48,12 +47,13 @@ static void write_more(struct connection *connection)
     }
 }
 
-/* Sends the reply and frees the exchange. */
+/* Sends the reply and lets go of the exchange. */
 static void answer(struct connection *connection, mesh_exchange *exchange)
 {
     connection->http1.exchange = NULL;
     connection->state = CONNECTION_WRITING;
-    connection->http1.close_after |= exchange->close || connection->server->own.draining;
+    connection->http1.close_after |= exchange->close || exchange->coming || connection->server->own.draining;
+    connection->http1.linger |= exchange->coming;
     mesh__exchange_report(exchange, exchange->outcome, exchange->status, exchange->answered);
     bool sent = exchange->reply.size > 0;
     if (connection->out.size == 0) {
@@ -63,11 +63,19 @@ static void answer(struct connection *connection, mesh_exchange *exchange)
     } else {
         sent = sent && mesh__buf_append(&connection->out, exchange->reply.data, exchange->reply.size);
     }
-    mesh__exchange_free(exchange);
+    mesh__exchange_unref(exchange);
     if (sent)
-        write_more(connection);
+        mesh__http1_side_write(connection);
     else
         mesh__connection_close(connection);
+}
+
+static void answer_own(struct connection *connection, mesh_exchange *exchange, int32_t status, mesh_status outcome,
+                       const char *text)
+{
+    mesh__reply_own(exchange, status, outcome, text);
+    exchange->returned = true; /* nobody else has it */
+    answer(connection, exchange);
 }
 
 /* Answers before the request is complete; where it ends is not known, so it is the last answer. */
@@ -79,13 +87,12 @@ static void cut_short(struct connection *connection, int32_t status, mesh_status
     connection->http1.close_after = connection->http1.linger = true;
     if (exchange != NULL) {
         exchange->close = true;
-        mesh__reply_own(exchange, status, outcome, text);
-        answer(connection, exchange);
+        answer_own(connection, exchange, status, outcome, text);
         return;
     }
     connection->state = CONNECTION_WRITING;
     if (mesh__reply_refusal(&connection->out, server->own.loop.world, status, text))
-        write_more(connection);
+        mesh__http1_side_write(connection);
     else
         mesh__connection_close(connection);
 }
@@ -127,53 +134,72 @@ static bool on_head(void *user, const struct http1_head *head)
     connection->http1.exchange = exchange;
     if (exchange == NULL || !mesh__access_judge(exchange, &exchange->denied))
         return false;
+    exchange->in_pieces = connection->server->streams && head->content_length != 0 && !exchange->denied;
     if (exchange->denied || expect == NULL || head->minor == 0) /* RFC 9110 10.1.1: of HTTP/1.0 it is ignored */
         return true;
     if (!mesh__view_equal_nocase(mesh__view(expect->value, expect->value_size), VIEW_LITERAL("100-continue"))) {
         connection->http1.refusal = 417;
         return false;
     }
-    connection->http1.expects_continue = head->content_length != 0;
+    connection->http1.expects_continue = head->content_length != 0 && !exchange->in_pieces;
+    exchange->flow.expects_continue = exchange->in_pieces;
     return true;
 }
 
 static bool on_body(void *user, struct view bytes)
 {
     struct connection *connection = user;
+    mesh_exchange *exchange = connection->http1.exchange;
     connection->http1.expects_continue = false; /* it did not wait */
-    return connection->http1.exchange->denied || mesh__buf_append_view(&connection->http1.exchange->body, bytes);
+    if (exchange->in_pieces)
+        return mesh__flow_put(exchange, bytes);
+    return exchange->denied || mesh__buf_append_view(&exchange->body, bytes);
+}
+
+static bool on_trailers(void *user, const mesh_header *headers, size_t count)
+{
+    struct connection *connection = user;
+    return mesh__flow_copy(&connection->server->mem, headers, count, &connection->http1.exchange->flow.trailers);
 }
 
 static bool on_end(void *user, bool keep_alive)
 {
     struct connection *connection = user;
-    connection->http1.exchange->close = !keep_alive;
+    (void)keep_alive; /* the head has said it */
+    connection->http1.exchange->coming = false;
+    mesh__flow_end(connection->http1.exchange, MESH_OK);
     return true;
 }
 
 struct http1_reader *mesh__http1_side_reader(struct connection *connection)
 {
-    static const struct http1_events events = { on_head, on_body, on_end };
+    static const struct http1_events events = {
+        .head = on_head, .body = on_body, .trailers = on_trailers, .end = on_end
+    };
     return mesh__http1_reader_new(&connection->server->mem, HTTP1_REQUESTS, &events, connection);
 }
 
 /* The request is complete. */
 static void serve(struct connection *connection)
 {
-    mesh_server *server = connection->server;
     mesh_exchange *exchange = connection->http1.exchange;
     connection->state = CONNECTION_SERVING;
     connection->http1.expects_continue = false;
     mesh__connection_wait(connection, 0);
-    if (exchange->denied) {
-        mesh__reply_own(exchange, 403, MESH_DENIED, ACCESS_DENIED_TEXT);
-        answer(connection, exchange);
-    } else if (server->workers == NULL) {
-        mesh__server_handle(exchange);
-    } else if (!mesh__workers_push(server->workers, exchange)) {
-        mesh__reply_own(exchange, 503, MESH_OVERLOADED, "too many requests wait\n");
-        answer(connection, exchange);
-    }
+    if (exchange->denied)
+        answer_own(connection, exchange, 403, MESH_DENIED, ACCESS_DENIED_TEXT);
+    else if (!mesh__connection_hand_over(exchange))
+        answer_own(connection, exchange, 503, MESH_OVERLOADED, TOO_MANY_TEXT);
+}
+
+/* Its body comes, and is read in pieces. */
+static void serve_early(struct connection *connection)
+{
+    connection->state = CONNECTION_STREAMING;
+    if (mesh__connection_hand_over(connection->http1.exchange))
+        mesh__http1_stream_read(connection, NULL);
+    else
+        cut_short(connection, 503, MESH_OVERLOADED, TOO_MANY_TEXT);
 }
 
 /* Something of a request has come, but not all of it. */
@@ -194,13 +220,21 @@ static void await_rest(struct connection *connection)
     if (!connection->http1.expects_continue)
         return;
     connection->http1.expects_continue = false;
-    if (!mesh__buf_append_text(&connection->out, CONTINUE) || mesh__connection_write(connection) < 0)
+    if (!mesh__buf_append_text(&connection->out, HTTP1_CONTINUE) || mesh__connection_write(connection) < 0)
         mesh__connection_close(connection); /* a full socket is no failure: the rest goes out before the answer */
 }
 
 static bool is_reading(const struct connection *connection)
 {
-    return connection->state == CONNECTION_IDLE || connection->state == CONNECTION_READING;
+    const mesh_exchange *exchange = connection->http1.exchange;
+    return connection->state == CONNECTION_IDLE || connection->state == CONNECTION_READING ||
+           (connection->state == CONNECTION_STREAMING && exchange->coming);
+}
+
+/* A handler that does not read is not sent more. */
+static bool wants_input(const struct connection *connection)
+{
+    return is_reading(connection) && !(connection->state == CONNECTION_STREAMING && connection->http1.held);
 }
 
 /* Takes bytes while requests are answered at once; the number of those taken. */
@@ -210,10 +244,15 @@ static size_t take(struct connection *connection, const char *bytes, size_t size
     while (used < size && is_reading(connection)) {
         struct http1_progress progress = mesh__http1_read(connection->http1.reader, bytes + used, size - used);
         used += progress.used;
-        if (progress.status != MESH_OK)
+        const mesh_exchange *exchange = connection->http1.exchange;
+        if (connection->state == CONNECTION_STREAMING)
+            mesh__http1_stream_read(connection, &progress);
+        else if (progress.status != MESH_OK)
             refuse_read(connection, &progress);
         else if (progress.ended)
             serve(connection);
+        else if (exchange != NULL && exchange->in_pieces)
+            serve_early(connection);
         else
             await_rest(connection);
     }
@@ -251,7 +290,7 @@ static size_t consume(struct connection *connection, const char *bytes, size_t s
     return connection->undecided ? take_first(connection, bytes, size) : take(connection, bytes, size);
 }
 
-static void read_more(struct connection *connection)
+void mesh__http1_side_read(struct connection *connection)
 {
     struct stream *stream = connection->stream;
     char *scratch = connection->server->own.loop.scratch;
@@ -271,7 +310,7 @@ static void read_more(struct connection *connection)
         if (used < (size_t)got && connection->state != CONNECTION_CLOSED &&
             !mesh__buf_append(&connection->http1.in, scratch + used, (size_t)got - used))
             mesh__connection_close(connection);
-    } while (is_reading(connection) && stream->ops->has_buffered_input(stream));
+    } while (wants_input(connection) && stream->ops->has_buffered_input(stream));
 }
 
 /* Goes on with bytes that were read behind an earlier request, then with those that only the stream has. */
@@ -285,8 +324,8 @@ static void resume(struct connection *connection)
             connection->http1.in_at = 0;
         }
     }
-    if (is_reading(connection) && connection->stream->ops->has_buffered_input(connection->stream))
-        read_more(connection);
+    if (wants_input(connection) && connection->stream->ops->has_buffered_input(connection->stream))
+        mesh__http1_side_read(connection);
 }
 
 void mesh__http1_side_begin(struct connection *connection, bool undecided)
@@ -303,7 +342,7 @@ void mesh__http1_side_ready(struct connection *connection, uint32_t events)
     switch (connection->state) {
     case CONNECTION_IDLE:
     case CONNECTION_READING:
-        read_more(connection);
+        mesh__http1_side_read(connection);
         break;
     case CONNECTION_SERVING:
         if (events & LOOP_WRITE) /* nobody waits for that: it stands for an error */
@@ -311,8 +350,12 @@ void mesh__http1_side_ready(struct connection *connection, uint32_t events)
         else
             mesh__stream_arm(connection->stream, 0);
         break;
+    case CONNECTION_STREAMING:
+        mesh__http1_stream_ready(connection, events);
+        resume(connection);
+        break;
     case CONNECTION_WRITING:
-        write_more(connection);
+        mesh__http1_side_write(connection);
         resume(connection);
         break;
     default:
@@ -322,11 +365,19 @@ void mesh__http1_side_ready(struct connection *connection, uint32_t events)
 
 void mesh__http1_side_timeout(struct connection *connection)
 {
-    refuse(connection, 408, MESH_DEADLINE, "the request took longer than request_timeout");
+    if (connection->state == CONNECTION_STREAMING)
+        mesh__http1_stream_timeout(connection);
+    else
+        refuse(connection, 408, MESH_DEADLINE, "the request took longer than request_timeout");
 }
 
-void mesh__http1_side_answer(struct connection *connection, mesh_exchange *exchange)
+void mesh__http1_side_follow(struct connection *connection, mesh_exchange *exchange, uint32_t posts)
 {
-    answer(connection, exchange);
+    if (exchange->returned && !mesh__exchange_answers_in_pieces(exchange))
+        answer(connection, exchange);
+    else
+        mesh__http1_stream_follow(connection, exchange, posts);
+    if (!exchange->returned)
+        mesh__flow_tell(exchange);
     resume(connection);
 }

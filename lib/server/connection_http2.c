@@ -7,7 +7,6 @@
 
 #include <errno.h>
 
-#define STREAMS_MAX 100
 #define FAREWELL (1 * NANOS_S)         /* for the peer to acknowledge that no more streams are taken */
 #define TURN_BYTES ((size_t)256 << 10) /* that one connection sends in a turn */
 #define AHEAD_BYTES ((size_t)64 << 10) /* that wait for room in the socket while requests are still read */
@@ -56,23 +55,6 @@ static void read_frames(struct connection *connection)
     mesh__http2_side_touch(connection);
 }
 
-/* Sends what `frames` has, and keeps what finds no room: 0 or a negative errno. */
-static int send_or_keep(struct connection *connection, const struct buf *frames)
-{
-    struct stream *stream = connection->stream;
-    size_t at = 0;
-    while (at < frames->size) {
-        struct iovec rest = { frames->data + at, frames->size - at };
-        ssize_t put = stream->ops->write(stream, &rest, 1);
-        if (put == -EAGAIN)
-            return mesh__buf_append(&connection->out, frames->data + at, frames->size - at) ? 0 : -ENOMEM;
-        if (put < 0)
-            return (int)put;
-        at += (size_t)put;
-    }
-    return 0;
-}
-
 static void note_broken(struct connection *connection, mesh_status status)
 {
     const mesh_server *server = connection->server;
@@ -92,7 +74,7 @@ static int send_frames(struct connection *connection)
     if (done > 0) {
         mesh__buf_clear(frames);
         note_broken(connection, mesh__http2_write(connection->http2.conn, frames, TURN_BYTES));
-        done = frames->failed ? -ENOMEM : send_or_keep(connection, frames);
+        done = frames->failed ? -ENOMEM : mesh__connection_send(connection, frames);
     }
     if (done == 0 && (before == 0 || waiting(connection) < before))
         connection->http2.stalled_since = now_of(connection);
@@ -162,7 +144,7 @@ void mesh__http2_side_timeout(struct connection *connection)
         mesh__http2_side_refuse(connection, mesh__http2_side_first(&connection->http2.coming), 408, MESH_DEADLINE,
                                 "the request took longer than request_timeout");
     while (going_due(connection) <= now)
-        mesh__http2_side_reset(connection, mesh__http2_side_first(&connection->http2.going), HTTP2_CANCEL);
+        mesh__http2_side_stand(connection, mesh__http2_side_first(&connection->http2.going));
     if (idle_due(connection) <= now && connection->http2.drained != NANOS_NEVER)
         mesh__connection_linger(connection);
     else if (idle_due(connection) <= now)
@@ -204,8 +186,8 @@ void mesh__http2_side_begin(struct connection *connection, const char *bytes, si
     mesh_server *server = connection->server;
     const struct server_config *settings = server->settings;
     struct connection_http2 *side = &connection->http2;
-    struct http2_config config = { .role = HTTP2_SERVER, .max_streams = STREAMS_MAX };
-    config.limits = (struct http1_limits){ settings->max_header, settings->max_headers, settings->max_body };
+    struct http2_config config = { .role = HTTP2_SERVER, .max_streams = settings->max_streams, .apart = true };
+    config.limits = mesh__connection_limits(connection);
     side->conn = mesh__http2_new(&server->own.pool, &config, &mesh__http2_side_events, connection);
     if (side->conn == NULL) {
         mesh__connection_close(connection);

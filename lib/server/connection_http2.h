@@ -20,7 +20,11 @@ bool mesh__http2_side_has_exchanges(const struct connection_http2 *);
 void mesh__http2_side_refuse(struct connection *, mesh_exchange *, int32_t status, mesh_status outcome,
                              const char *reason);
 
-/* Gives up the stream of an exchange, which ends here. */
+/* Gives up the stream of an exchange, which is lost to whoever has it. */
 void mesh__http2_side_reset(struct connection *, mesh_exchange *, uint32_t code);
+
+/* Nothing has moved of an exchange that waits for its peer for `idle_timeout`: it is given up if the peer takes
+ * nothing, or if its handler waits as long for something to come. */
+void mesh__http2_side_stand(struct connection *, mesh_exchange *);
 
 #endif

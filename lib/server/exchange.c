@@ -2,9 +2,7 @@
 /* exchange.c - a head is copied into one block: the struct, the fields, then all texts. */
 #include "server/exchange.h"
 
-#include "wire/grpc.h"
-
-#define REPLY_MAX (SIZE_MAX / 2)
+#define NO_LIMIT (SIZE_MAX / 2)
 
 const mesh_header *mesh__exchange_find(const mesh_header *headers, size_t count, struct view name)
 {
@@ -84,6 +82,7 @@ static void set_kind(mesh_exchange *exchange, struct http2_stream *stream, const
     exchange->stream = stream;
     exchange->is_http2 = stream != NULL;
     exchange->is_head = strcmp(exchange->method, "HEAD") == 0;
+    exchange->is_old = stream == NULL && head->minor == 0;
     exchange->keep_alive = head->minor == 0 && head->keep_alive;
     exchange->close = !head->keep_alive;
     const mesh_header *type =
@@ -106,23 +105,31 @@ mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connec
         return NULL;
     }
     exchange->inbound.borrowed = true;
+    mesh__refs_init(&exchange->refs);
     exchange->server = server;
     mesh__refs_ref(&server->refs);
     exchange->connection = connection;
+    exchange->coming = true;
     exchange->peer = mesh__peer_ref(peer);
     atomic_init(&exchange->gone, false);
     copy_head(exchange, head);
-    mesh__buf_init(&exchange->body, &server->mem, (size_t)server->settings->max_body);
-    mesh__buf_init(&exchange->reply, &server->mem, REPLY_MAX);
+    mesh__buf_init(&exchange->body, &server->mem, server->streams ? NO_LIMIT : (size_t)server->settings->max_body);
+    mesh__buf_init(&exchange->reply, &server->mem, NO_LIMIT);
+    mesh__buf_init(&exchange->message, &server->mem, NO_LIMIT);
+    mesh__flow_init(&exchange->flow, &server->mem);
     set_kind(exchange, stream, head);
     exchange->arrived_unix = world->unix_now(world);
     start_span(exchange);
     return exchange;
 }
 
-void mesh__exchange_free(mesh_exchange *exchange)
+void mesh__exchange_unref(mesh_exchange *exchange)
 {
     mesh_server *server = exchange->server;
+    if (!mesh__refs_unref(&exchange->refs))
+        return;
+    mesh__flow_fini(&exchange->flow);
+    mesh__buf_fini(&exchange->message);
     mesh__buf_fini(&exchange->body);
     mesh__buf_fini(&exchange->reply);
     mesh__mem_free(&server->mem, exchange->fields);
@@ -145,11 +152,12 @@ static void copy_text(char *out, size_t room, const char *text, size_t size)
     out[size] = '\0';
 }
 
-void mesh__exchange_report(const mesh_exchange *exchange, mesh_status outcome, int32_t status, mesh_nanos ended)
+void mesh__exchange_report(mesh_exchange *exchange, mesh_status outcome, int32_t status, mesh_nanos ended)
 {
     mesh_server *server = exchange->server;
-    if (!mesh__outbox_wants_spans(server->outbox))
+    if (exchange->reported || !mesh__outbox_wants_spans(server->outbox))
         return;
+    exchange->reported = true;
     struct span_record record = {
         .kind = MESH_SPAN_SERVER,
         .context = exchange->span,
@@ -157,6 +165,7 @@ void mesh__exchange_report(const mesh_exchange *exchange, mesh_status outcome, i
         .duration_ns = mesh__nanos_max(0, mesh__nanos_sub(ended, exchange->arrived)),
         .status = outcome,
         .http_status = status,
+        .grpc_status = -1,
     };
     memcpy(record.parent_id, exchange->parent_id, sizeof(record.parent_id));
     const char *path = exchange->path;

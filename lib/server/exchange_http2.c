@@ -4,7 +4,6 @@
 #include "server/access.h"
 #include "server/connection_http2.h"
 #include "server/reply.h"
-#include "server/workers.h"
 
 void mesh__http2_side_touch(struct connection *connection)
 {
@@ -47,35 +46,35 @@ static void leave(struct connection *connection, mesh_exchange *exchange)
 
 /* ---- answers ---- */
 
-/* The answer got on: it is the one that stood still the shortest. */
+/* Something got on: of those that wait for their peer it is the one that stood still the shortest. */
 static void mark_moved(struct connection *connection, mesh_exchange *exchange)
 {
+    bool waits = exchange->sending || (exchange->coming && !exchange->returned);
     exchange->moved = now_of(connection);
-    enter(connection, exchange, EXCHANGE_GOING);
+    enter(connection, exchange, waits ? EXCHANGE_GOING : EXCHANGE_SERVING);
 }
 
-static enum http2_next next_bytes(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
+static enum body_next next_bytes(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
 {
     mesh_exchange *exchange = user;
-    size_t left = exchange->reply.size - exchange->body_sent;
-    (void)trailers;
-    *bytes = mesh__view(exchange->reply.data + exchange->body_sent, left < most ? left : most);
-    exchange->body_sent += bytes->size;
+    enum body_next next = mesh__flow_next(exchange, most, bytes, trailers);
+    exchange->sending = next != BODY_LATER;
     mark_moved(exchange->connection, exchange);
-    return exchange->body_sent == exchange->reply.size ? HTTP2_LAST : HTTP2_MORE;
+    return next;
 }
 
 static bool respond(mesh_exchange *exchange)
 {
     const struct http1_field_group group = { exchange->fields, exchange->field_count };
     struct http2_response response = { .status = exchange->status, .groups = &group, .group_count = 1 };
+    bool pieces = mesh__exchange_answers_in_pieces(exchange);
     response.no_body = exchange->is_head;
-    response.no_size = exchange->trailers_only;
-    if (exchange->reply.size > 0)
-        response.body = (struct http2_body){ .next = next_bytes, .next_user = exchange };
+    response.no_size = exchange->trailers_only || exchange->headed;
+    if (pieces || exchange->reply.size > 0)
+        response.body = (struct body_source){ .next = next_bytes, .next_user = exchange };
     else
         response.body.bytes = mesh__view("", exchange->body_size); /* of HEAD: its size is said */
-    response.body.size = (int64_t)exchange->body_size;
+    response.body.size = pieces ? -1 : (int64_t)exchange->body_size;
     return exchange->fields != NULL && mesh__http2_respond(exchange->stream, &response);
 }
 
@@ -83,15 +82,25 @@ void mesh__http2_side_reset(struct connection *connection, mesh_exchange *exchan
 {
     leave(connection, exchange);
     mesh__http2_reset(exchange->stream, code);
-    mesh__exchange_free(exchange);
+    mesh__connection_lose(exchange, MESH_CANCELLED);
     mesh__http2_side_touch(connection);
 }
 
-/* Of an exchange that has its reply. */
+static void report(mesh_exchange *exchange)
+{
+    if (exchange->returned)
+        mesh__exchange_report(exchange, exchange->outcome, exchange->status, exchange->answered);
+}
+
+/* Of an exchange that has its reply, or the head of it. */
 static void answer(struct connection *connection, mesh_exchange *exchange)
 {
-    mesh__exchange_report(exchange, exchange->outcome, exchange->status, exchange->answered);
-    mesh__buf_fini(&exchange->body);
+    if (mesh__flow_take_continue(exchange))
+        (void)mesh__http2_continue(exchange->stream);
+    if (exchange->returned)
+        mesh__buf_fini(&exchange->body);
+    exchange->started = true;
+    exchange->sending = exchange->returned;
     mark_moved(connection, exchange);
     mesh__http2_side_touch(connection);
     if (!respond(exchange))
@@ -102,6 +111,9 @@ static void answer_own(struct connection *connection, mesh_exchange *exchange, i
                        const char *text)
 {
     mesh__reply_own(exchange, status, outcome, text);
+    exchange->returned = true; /* nobody else has it */
+    mesh__flow_finish(exchange);
+    report(exchange);
     answer(connection, exchange);
 }
 
@@ -115,22 +127,35 @@ void mesh__http2_side_refuse(struct connection *connection, mesh_exchange *excha
 
 /* ---- requests ---- */
 
-/* NULL once its request is complete or answered: what still comes of it is dropped. */
+/* NULL once its request is complete, or nobody wants it any more: what still comes of it is dropped. */
 static mesh_exchange *coming(const struct http2_stream *stream)
 {
     mesh_exchange *exchange = mesh__http2_stream_user(stream);
-    return exchange != NULL && exchange->stage == EXCHANGE_COMING ? exchange : NULL;
+    return exchange != NULL && exchange->coming && !exchange->returned ? exchange : NULL;
 }
 
-static void expect(struct connection *connection, mesh_exchange *exchange, const struct http1_head *head)
+/* False: it was answered. */
+static bool expect(struct connection *connection, mesh_exchange *exchange, const struct http1_head *head)
 {
     const mesh_header *field = mesh__exchange_find(head->headers, head->header_count, VIEW_LITERAL("expect"));
     if (field == NULL)
-        return;
-    if (!mesh__view_equal_nocase(mesh__view(field->value, field->value_size), VIEW_LITERAL("100-continue")))
+        return true;
+    if (!mesh__view_equal_nocase(mesh__view(field->value, field->value_size), VIEW_LITERAL("100-continue"))) {
         mesh__http2_side_refuse(connection, exchange, 417, MESH_PROTOCOL, "an expectation other than 100-continue");
+        return false;
+    }
+    if (exchange->in_pieces)
+        exchange->flow.expects_continue = true;
     else if (head->content_length != 0)
         (void)mesh__http2_continue(exchange->stream); /* without memory the peer waits a while, as it must */
+    return true;
+}
+
+static void serve(struct connection *connection, mesh_exchange *exchange)
+{
+    mark_moved(connection, exchange);
+    if (!mesh__connection_hand_over(exchange))
+        answer_own(connection, exchange, 503, MESH_OVERLOADED, "too many requests wait\n");
 }
 
 static bool on_head(void *user, struct http2_stream *stream, const struct http1_head *head)
@@ -143,44 +168,47 @@ static bool on_head(void *user, struct http2_stream *stream, const struct http1_
     enter(connection, exchange, EXCHANGE_COMING);
     if (!mesh__access_judge(exchange, &exchange->denied))
         return false;
+    exchange->in_pieces = connection->server->streams && head->content_length != 0;
     if (exchange->denied)
         answer_own(connection, exchange, 403, MESH_DENIED, ACCESS_DENIED_TEXT); /* its body is not waited for */
-    else
-        expect(connection, exchange, head);
+    else if (expect(connection, exchange, head) && exchange->in_pieces)
+        serve(connection, exchange);
     return true;
 }
 
 static bool on_body(void *user, struct http2_stream *stream, struct view bytes)
 {
-    (void)user;
+    struct connection *connection = user;
     mesh_exchange *exchange = coming(stream);
     if (exchange == NULL)
         return true;
+    if (exchange->handed) {
+        mark_moved(connection, exchange);
+        return mesh__flow_put(exchange, bytes);
+    }
     mesh__http2_consume(stream, bytes.size);
     return mesh__buf_append_view(&exchange->body, bytes);
 }
 
 static bool on_trailers(void *user, struct http2_stream *stream, const mesh_header *headers, size_t count)
 {
-    (void)user;
-    (void)stream;
-    (void)headers;
-    (void)count;
-    return true;
+    struct connection *connection = user;
+    mesh_exchange *exchange = coming(stream);
+    return exchange == NULL || mesh__flow_copy(&connection->server->mem, headers, count, &exchange->flow.trailers);
 }
 
 static bool on_end(void *user, struct http2_stream *stream)
 {
     struct connection *connection = user;
-    mesh_server *server = connection->server;
     mesh_exchange *exchange = coming(stream);
     if (exchange == NULL)
         return true;
-    enter(connection, exchange, EXCHANGE_SERVING);
-    if (server->workers == NULL)
-        mesh__server_handle(exchange);
-    else if (!mesh__workers_push(server->workers, exchange))
-        answer_own(connection, exchange, 503, MESH_OVERLOADED, "too many requests wait\n");
+    exchange->coming = false;
+    mesh__flow_end(exchange, MESH_OK);
+    if (exchange->handed)
+        mark_moved(connection, exchange);
+    else
+        serve(connection, exchange);
     return true;
 }
 
@@ -200,8 +228,12 @@ static void on_refused(void *user, struct http2_stream *stream, mesh_status stat
     const char *words = words_of(status);
     int32_t code = status == MESH_BODY_TOO_LARGE ? 413 : 431;
     char text[REFUSAL_TEXT_MAX];
-    if (coming(stream) != NULL) {
-        mesh__http2_side_refuse(connection, coming(stream), code, status, words);
+    mesh_exchange *exchange = coming(stream);
+    if (exchange != NULL && exchange->handed) {
+        exchange->coming = false;
+        mesh__flow_end(exchange, status);
+    } else if (exchange != NULL) {
+        mesh__http2_side_refuse(connection, exchange, code, status, words);
     } else if (mesh__http2_stream_user(stream) == NULL) {
         struct http2_response response = { .status = code, .groups = &group, .group_count = 1 };
         response.body.bytes = mesh__view_of(words);
@@ -219,14 +251,10 @@ static void on_closed(void *user, struct http2_stream *stream, const struct http
     if (exchange == NULL)
         return;
     leave(connection, exchange);
-    bool malformed = exchange->stage == EXCHANGE_COMING && closed->status == MESH_PROTOCOL && !closed->by_peer;
+    bool malformed = !exchange->handed && closed->status == MESH_PROTOCOL && !closed->by_peer;
     if (malformed)
         mesh__connection_log_refusal(connection, 400, closed->reason, text);
-    if (exchange->stage == EXCHANGE_GOING)
-        mesh__exchange_free(exchange); /* told when it was answered */
-    else
-        mesh__connection_lose(exchange, malformed ? MESH_PROTOCOL : MESH_CANCELLED,
-                              exchange->stage == EXCHANGE_SERVING);
+    mesh__connection_lose(exchange, malformed ? MESH_PROTOCOL : MESH_CANCELLED);
 }
 
 static void on_settings(void *user, uint32_t max_streams)
@@ -251,9 +279,50 @@ const struct http2_events mesh__http2_side_events = { on_head,   on_body,     on
 
 /* ---- of the connection ---- */
 
-void mesh__http2_side_answer(struct connection *connection, mesh_exchange *exchange)
+/* What whoever has it has read and written since. */
+static void go_on(struct connection *connection, mesh_exchange *exchange)
 {
-    answer(connection, exchange);
+    struct flow_news news = mesh__flow_news(exchange);
+    if (exchange->started && news.waiting) {
+        if (!exchange->sending) {
+            exchange->sending = true;
+            mark_moved(connection, exchange);
+        }
+        mesh__http2_resume(exchange->stream);
+    }
+    if (news.credit > 0 && exchange->coming)
+        mesh__http2_consume(exchange->stream, news.credit);
+    if (news.say_continue && !exchange->started)
+        (void)mesh__http2_continue(exchange->stream);
+    mesh__http2_side_touch(connection);
+}
+
+void mesh__http2_side_follow(struct connection *connection, mesh_exchange *exchange, uint32_t posts)
+{
+    report(exchange);
+    if (exchange->returned && exchange->broken)
+        mesh__http2_side_reset(connection, exchange, HTTP2_INTERNAL_ERROR);
+    else if (!exchange->started && (posts & (POST_HEAD | POST_FINAL)))
+        answer(connection, exchange);
+    if (exchange->connection != NULL)
+        go_on(connection, exchange);
+    if (!exchange->returned)
+        mesh__flow_tell(exchange);
+}
+
+void mesh__http2_side_stand(struct connection *connection, mesh_exchange *exchange)
+{
+    mesh_nanos time = connection->server->settings->idle_timeout;
+    if (exchange->sending) {
+        mesh__http2_side_reset(connection, exchange, HTTP2_CANCEL);
+        return;
+    }
+    mesh_nanos since = mesh__flow_reading_since(exchange);
+    if (since != NANOS_NEVER && mesh__nanos_add(since, time) <= now_of(connection)) {
+        exchange->coming = false;
+        mesh__flow_end(exchange, MESH_DEADLINE);
+    }
+    mark_moved(connection, exchange);
 }
 
 static uint32_t count(const struct list *list)
@@ -275,10 +344,8 @@ void mesh__http2_side_lose(struct connection *connection)
     struct connection_http2 *side = &connection->http2;
     struct list *node;
     mesh__list_remove(&side->link);
-    while ((node = mesh__list_pop(&side->coming)) != NULL)
-        mesh__connection_lose(CONTAINER_OF(node, mesh_exchange, here), MESH_CANCELLED, false);
-    while ((node = mesh__list_pop(&side->serving)) != NULL)
-        mesh__connection_lose(CONTAINER_OF(node, mesh_exchange, here), MESH_CANCELLED, true);
-    while ((node = mesh__list_pop(&side->going)) != NULL)
-        mesh__exchange_free(CONTAINER_OF(node, mesh_exchange, here));
+    struct list *lists[] = { &side->coming, &side->serving, &side->going };
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+        while ((node = mesh__list_pop(lists[i])) != NULL)
+            mesh__connection_lose(CONTAINER_OF(node, mesh_exchange, here), MESH_CANCELLED);
 }

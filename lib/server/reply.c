@@ -22,16 +22,6 @@ static const char *date_now(const struct world *world, char out[DATE_SIZE])
     return out;
 }
 
-static bool is_fit(const mesh_reply *reply)
-{
-    size_t at;
-    if (reply->status < 200 || reply->status > 599)
-        return false;
-    if ((reply->headers == NULL && reply->header_count > 0) || (reply->body == NULL && reply->body_size > 0))
-        return false;
-    return mesh__http1_check_fields(reply->headers, reply->header_count, &at) == NULL;
-}
-
 static size_t text_size(const mesh_header *headers, size_t count)
 {
     size_t size = 0;
@@ -40,19 +30,37 @@ static size_t text_size(const mesh_header *headers, size_t count)
     return size;
 }
 
-static bool fits_http2(const mesh_reply *reply)
+bool mesh__reply_fit(const mesh_exchange *exchange, const mesh_header *headers, size_t count)
 {
-    size_t size = text_size(reply->headers, reply->header_count) + reply->header_count * HTTP2_FIELD_MORE;
-    return size < HTTP2_HEAD_MAX - HTTP2_HEAD_OWN;
+    size_t at;
+    if ((headers == NULL && count > 0) || mesh__http1_check_fields(headers, count, &at) != NULL)
+        return false;
+    size_t size = text_size(headers, count) + count * HTTP2_FIELD_MORE;
+    return !exchange->is_http2 || size < HTTP2_HEAD_MAX - HTTP2_HEAD_OWN;
+}
+
+static bool is_fit(const mesh_exchange *exchange, const mesh_reply *reply)
+{
+    return reply->status >= 200 && reply->status <= 599 && (reply->body != NULL || reply->body_size == 0) &&
+           mesh__reply_fit(exchange, reply->headers, reply->header_count);
+}
+
+/* How much follows, as the writer wants to know it. */
+static int64_t size_said(const mesh_exchange *exchange, const mesh_reply *reply)
+{
+    if (!exchange->headed)
+        return (int64_t)reply->body_size;
+    return exchange->is_old || exchange->bodiless ? HTTP1_SIZE_TO_CLOSE : HTTP1_SIZE_CHUNKED;
 }
 
 /* An HTTP/1.0 peer that asked to keep the connection believes it only when it is told. */
 static bool write_head(mesh_exchange *exchange, const mesh_reply *reply, const char *date)
 {
     struct buf *out = &exchange->reply;
+    int64_t size = size_said(exchange, reply);
     if (exchange->close || !exchange->keep_alive)
-        return mesh__http1_write_response(out, reply->status, reply->headers, reply->header_count, reply->body_size,
-                                          date, exchange->close);
+        return mesh__http1_write_response_open(out, reply->status, reply->headers, reply->header_count, size, date,
+                                               exchange->close);
     const struct mem *mem = &exchange->server->mem;
     mesh_header *headers = mesh__alloc(mem, (reply->header_count + 1) * sizeof(*headers));
     if (headers == NULL)
@@ -60,8 +68,7 @@ static bool write_head(mesh_exchange *exchange, const mesh_reply *reply, const c
     if (reply->header_count > 0)
         memcpy(headers, reply->headers, reply->header_count * sizeof(*headers));
     headers[reply->header_count] = (mesh_header){ "connection", 10, "keep-alive", 10 };
-    bool ok =
-        mesh__http1_write_response(out, reply->status, headers, reply->header_count + 1, reply->body_size, date, false);
+    bool ok = mesh__http1_write_response_open(out, reply->status, headers, reply->header_count + 1, size, date, false);
     mesh__mem_free(mem, headers);
     return ok;
 }
@@ -112,9 +119,18 @@ static bool write_http2(mesh_exchange *exchange, const mesh_reply *reply, bool b
     return false;
 }
 
+/* Whether this answer is the last of its connection. What comes in pieces may outlast the request, which is not judged
+ * before both have ended. */
+static bool is_last(mesh_exchange *exchange)
+{
+    bool pieces = mesh__exchange_answers_in_pieces(exchange);
+    return mesh__server_is_draining(exchange->server) || mesh__exchange_is_outdated(exchange) ||
+           (pieces ? exchange->is_old : mesh__flow_is_open(exchange));
+}
+
 static bool write_http1(mesh_exchange *exchange, const mesh_reply *reply, bool bodiless, const char *date)
 {
-    exchange->close |= mesh__server_is_draining(exchange->server) || mesh__exchange_is_outdated(exchange);
+    exchange->close |= is_last(exchange);
     if (write_head(exchange, reply, date) &&
         (bodiless || mesh__buf_append(&exchange->reply, reply->body, reply->body_size)))
         return true;
@@ -122,12 +138,17 @@ static bool write_http1(mesh_exchange *exchange, const mesh_reply *reply, bool b
     return false;
 }
 
+static bool has_no_body(const mesh_exchange *exchange, const mesh_reply *reply)
+{
+    return exchange->is_head || reply->status == 204 || reply->status == 304;
+}
+
 static bool write_reply(mesh_exchange *exchange, const mesh_reply *reply)
 {
     const struct world *world = exchange->server->own.loop.world;
     char date[DATE_SIZE];
     bool dated = mesh__exchange_find(reply->headers, reply->header_count, VIEW_LITERAL("date")) != NULL;
-    bool bodiless = exchange->is_head || reply->status == 204 || reply->status == 304;
+    bool bodiless = has_no_body(exchange, reply);
     exchange->status = reply->status;
     exchange->answered = world->now(world);
     mesh__buf_clear(&exchange->reply);
@@ -135,15 +156,20 @@ static bool write_reply(mesh_exchange *exchange, const mesh_reply *reply)
     return (exchange->is_http2 ? write_http2 : write_http1)(exchange, reply, bodiless, when);
 }
 
+/* Takes what was given, of whatever version. False when it cannot be sent. */
+static bool take(const mesh_exchange *exchange, const mesh_reply *given, mesh_reply *reply)
+{
+    *reply = (mesh_reply)MESH_REPLY_INIT;
+    if (given == NULL || given->size == 0)
+        return false;
+    memcpy(reply, given, given->size < sizeof(*reply) ? given->size : sizeof(*reply));
+    return is_fit(exchange, reply);
+}
+
 mesh_status mesh__reply_build(mesh_exchange *exchange, const mesh_reply *given)
 {
-    mesh_reply reply = MESH_REPLY_INIT;
-    bool fit = given != NULL && given->size > 0;
-    if (fit) {
-        memcpy(&reply, given, given->size < sizeof(reply) ? given->size : sizeof(reply));
-        fit = is_fit(&reply) && (!exchange->is_http2 || fits_http2(&reply));
-    }
-    if (!fit) {
+    mesh_reply reply;
+    if (!take(exchange, given, &reply)) {
         mesh__reply_own(exchange, 500, MESH_EINVAL, "");
         return MESH_EINVAL;
     }
@@ -152,6 +178,36 @@ mesh_status mesh__reply_build(mesh_exchange *exchange, const mesh_reply *given)
         return MESH_OK;
     exchange->outcome = MESH_NO_MEMORY;
     return MESH_NO_MEMORY;
+}
+
+mesh_status mesh__reply_begin(mesh_exchange *exchange, const mesh_reply *given)
+{
+    mesh_reply reply, head;
+    if (!take(exchange, given, &reply))
+        return MESH_EINVAL;
+    head = reply;
+    head.body_size = 0;
+    exchange->headed = true;
+    exchange->bodiless = has_no_body(exchange, &reply);
+    if (write_reply(exchange, &head) &&
+        (exchange->bodiless || mesh__flow_write_whole(exchange, mesh__view(NULL, 0),
+                                                      mesh__view(reply.body, reply.body_size), 0) != MESH_NO_MEMORY))
+        return MESH_OK;
+    exchange->headed = exchange->bodiless = false;
+    return MESH_NO_MEMORY;
+}
+
+void mesh__reply_drop(mesh_exchange *exchange)
+{
+    const struct world *world = exchange->server->own.loop.world;
+    exchange->broken = mesh__exchange_answers_in_pieces(exchange);
+    if (!exchange->broken) {
+        exchange->headed = false;
+        mesh__reply_own(exchange, exchange->refusal ? exchange->refusal : 500, MESH_OK, "");
+        return;
+    }
+    exchange->outcome = MESH_PARTIAL_RESPONSE;
+    exchange->answered = world->now(world);
 }
 
 static enum grpc_status grpc_status_of(int32_t status)

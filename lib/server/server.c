@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #define POOL_KEPT_MAX ((size_t)1 << 20)
+#define POSTS_PER_TURN 1024
 
 /* Whose handler this thread is running. */
 static _Thread_local const mesh_server *handling;
@@ -32,7 +33,7 @@ void mesh__server_handle(mesh_exchange *exchange)
     mesh_server *server = exchange->server;
     const struct world *world = server->own.loop.world;
     if (atomic_load(&exchange->gone)) {
-        mesh__exchange_free(exchange);
+        mesh__exchange_unref(exchange);
         return;
     }
     if (exchange->inbound.deadline <= world->now(world)) {
@@ -46,37 +47,54 @@ void mesh__server_handle(mesh_exchange *exchange)
     handling = before;
 }
 
-mesh_status mesh__server_answer(mesh_exchange *exchange)
+void mesh__server_call(mesh_exchange *exchange, mesh_ready ready, void *user)
+{
+    const mesh_server *before = handling;
+    handling = exchange->server;
+    ready(exchange, user);
+    handling = before;
+}
+
+bool mesh__server_post(mesh_exchange *exchange, uint32_t posts)
 {
     mesh_server *server = exchange->server;
     bool on_loop = mesh__in_turn() && mesh__server_is_handling(server); /* it will look without a kick */
-    bool posted = false;
-    if (!atomic_load(&exchange->gone)) {
-        pthread_mutex_lock(&server->lock);
-        posted = !server->synced.gone;
-        if (posted) {
-            bool first = mesh__list_empty(&server->synced.inbox);
-            mesh__list_push(&server->synced.inbox, &exchange->link);
-            if (first && !on_loop)
-                mesh__loop_kick(&server->own.loop); /* under the lock, since the loop ends under it */
-        }
-        pthread_mutex_unlock(&server->lock);
+    pthread_mutex_lock(&server->lock);
+    bool posted = !server->synced.gone;
+    bool linked = mesh__list_linked(&exchange->link);
+    if (posted && !linked) {
+        if (!(posts & POST_FINAL))
+            mesh__refs_ref(&exchange->refs);
+        bool first = mesh__list_empty(&server->synced.inbox);
+        mesh__list_push(&server->synced.inbox, &exchange->link);
+        if (first && !on_loop)
+            mesh__loop_kick(&server->own.loop); /* under the lock, since the loop ends under it */
     }
-    if (!posted)
-        mesh__exchange_free(exchange);
-    return posted ? MESH_OK : MESH_ECLOSED;
+    exchange->posted |= posts;
+    pthread_mutex_unlock(&server->lock);
+    if ((posts & POST_FINAL) && (linked || !posted))
+        mesh__exchange_unref(exchange);
+    return posted;
 }
 
-/* Moves the inbox to `out`; true when there was something. */
-static bool take_inbox(mesh_server *server, struct list *out)
+mesh_status mesh__server_answer(mesh_exchange *exchange)
 {
-    struct list *node;
-    mesh__list_init(out);
+    bool gone = atomic_load(&exchange->gone);
+    return mesh__server_post(exchange, POST_FINAL) && !gone ? MESH_OK : MESH_ECLOSED;
+}
+
+/* The next exchange of the inbox, with a reference, and what was posted; NULL: none. */
+static mesh_exchange *take_posted(mesh_server *server, uint32_t *posts)
+{
     pthread_mutex_lock(&server->lock);
-    while ((node = mesh__list_pop(&server->synced.inbox)) != NULL)
-        mesh__list_push(out, node);
+    struct list *node = mesh__list_pop(&server->synced.inbox);
+    mesh_exchange *exchange = node != NULL ? CONTAINER_OF(node, mesh_exchange, link) : NULL;
+    if (exchange != NULL) {
+        *posts = exchange->posted;
+        exchange->posted = 0;
+    }
     pthread_mutex_unlock(&server->lock);
-    return !mesh__list_empty(out);
+    return exchange;
 }
 
 static bool is_inbox_empty(mesh_server *server)
@@ -87,14 +105,19 @@ static bool is_inbox_empty(mesh_server *server)
     return empty;
 }
 
-static void answer_inbox(mesh_server *server)
+/* What is posted meanwhile waits for the next turn, if it is much. */
+static void empty_inbox(mesh_server *server)
 {
-    struct list answered;
-    struct list *node;
-    if (!take_inbox(server, &answered))
-        return;
-    while ((node = mesh__list_pop(&answered)) != NULL)
-        mesh__connection_answer(CONTAINER_OF(node, mesh_exchange, link));
+    uint32_t posts;
+    mesh_exchange *exchange;
+    for (uint32_t i = 0; i < POSTS_PER_TURN && (exchange = take_posted(server, &posts)) != NULL; i++) {
+        if (posts & POST_FINAL) {
+            exchange->returned = true;
+            mesh__flow_finish(exchange);
+        }
+        mesh__connection_follow(exchange, posts);
+        mesh__exchange_unref(exchange);
+    }
 }
 
 /* What the kernel has accepted already is served: closing the socket would reset it. */
@@ -142,7 +165,7 @@ static void *run_loop(void *argument)
     while (atomic_load(&server->phase) < SERVER_ENDING) {
         mesh__turn_enter();
         mesh__loop_turn(&server->own.loop, is_inbox_empty(server) ? NANOS_NEVER : 0);
-        answer_inbox(server);
+        empty_inbox(server);
         mesh__connection_flush(server);
         follow_phase(server);
         mesh__connection_bury(server);
@@ -200,14 +223,13 @@ void mesh__server_unref(mesh_server *server)
 /* The loop has ended, or never began: from here on answers come too late. */
 static void forbid_inbox(mesh_server *server)
 {
-    struct list left;
-    struct list *node;
+    mesh_exchange *exchange;
+    uint32_t posts;
     pthread_mutex_lock(&server->lock);
     server->synced.gone = true;
     pthread_mutex_unlock(&server->lock);
-    (void)take_inbox(server, &left);
-    while ((node = mesh__list_pop(&left)) != NULL)
-        mesh__exchange_free(CONTAINER_OF(node, mesh_exchange, link));
+    while ((exchange = take_posted(server, &posts)) != NULL)
+        mesh__exchange_unref(exchange);
 }
 
 static void end_last(void *user)
@@ -332,6 +354,7 @@ mesh_status mesh__server_new(struct config *config, const struct server_config *
         return fail(error, settings, ENOMEM);
     server->handler = handler;
     server->user = user;
+    server->streams = (options->flags & MESH_STREAM_REQUESTS) != 0;
     mesh_status status = mesh__security_load(server, error);
     int number = status == MESH_OK ? start(server, options) : 0;
     if (number)

@@ -22,6 +22,13 @@ struct workers;
 /* It only grows. */
 enum server_phase { SERVER_SERVING, SERVER_DRAINING, SERVER_CUTTING, SERVER_ENDING };
 
+/* What the loop is told of an exchange. */
+enum server_post {
+    POST_NEWS = 1, /* it was read or written, or has something to be called */
+    POST_HEAD = 2, /* the head of its response is there */
+    POST_FINAL = 4 /* whoever had it has ended it: its reference is the inbox's */
+};
+
 struct listener {
     struct watch watch;
     int fd; /* -1: closed */
@@ -48,6 +55,7 @@ struct mesh_server {
     const struct server_config *settings; /* in `config` */
     mesh_handler handler;
     void *user;
+    bool streams; /* MESH_STREAM_REQUESTS */
     struct outbox *outbox;
     struct dispatcher *dispatcher; /* NULL: nobody listens */
     struct workers *workers;       /* NULL: handlers run on the loop */
@@ -75,7 +83,7 @@ struct mesh_server {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* `drained` became true */
     struct {                /* under the lock */
-        struct list inbox;  /* struct mesh_exchange, answered */
+        struct list inbox;  /* struct mesh_exchange, for which something was posted */
         bool gone;          /* there is no loop any more */
         bool drained;       /* no connection is left, and none will come */
         uint32_t cut;       /* exchanges that were under way when their connections were closed */
@@ -108,12 +116,19 @@ bool mesh__server_is_handling(const mesh_server *);
 
 bool mesh__server_is_draining(const mesh_server *);
 
+/* Calls a function of the user's about an exchange that is handed over, as a handler is called; on the loop. */
+void mesh__server_call(mesh_exchange *, mesh_ready, void *user);
+
 /* Has the handler look at the exchange, unless its deadline has passed or its peer has gone; on a worker or the loop.
  */
 void mesh__server_handle(mesh_exchange *);
 
-/* Takes an exchange that has its reply, from any thread, and brings it to its connection. MESH_ECLOSED when that has
- * gone. */
+/* Puts the exchange into the inbox, from any thread that has it; with POST_FINAL it has it no more. False when there is
+ * no loop that could look into it. */
+bool mesh__server_post(mesh_exchange *, uint32_t posts);
+
+/* Takes an exchange that has the rest of its reply, from any thread, and brings it to its connection. MESH_ECLOSED when
+ * that has gone. */
 mesh_status mesh__server_answer(mesh_exchange *);
 
 /* listener.c; on the loop, but for the first, which comes before it starts. 0 or a negative errno. */

@@ -101,7 +101,7 @@ void mesh__workers_free(struct workers *workers)
     stop(workers);
     mesh_exchange *exchange;
     while ((exchange = pop(workers)) != NULL)
-        mesh__exchange_free(exchange);
+        mesh__exchange_unref(exchange);
     pthread_cond_destroy(&workers->pushed);
     pthread_mutex_destroy(&workers->lock);
     mesh__mem_free(&workers->server->mem, workers);

@@ -193,6 +193,7 @@ static void give_span(const struct outbox *outbox, const struct span_record *rec
         .method = record->method,
         .path = record->path,
         .tag = record->tag,
+        .grpc_status = record->grpc_status,
     };
     memcpy(span.trace_id, record->context.trace_id, sizeof(span.trace_id));
     memcpy(span.span_id, record->context.span_id, sizeof(span.span_id));

@@ -24,6 +24,7 @@ struct span_record {
     int64_t duration_ns;
     mesh_status status;
     int32_t http_status;
+    int32_t grpc_status; /* -1: none */
     uint64_t tag;
     char service[64];
     char endpoint[64];

@@ -113,8 +113,10 @@ static bool configure(struct tls_setup *setup)
         return true;
     }
     mbedtls_ssl_conf_cert_req_ca_list(config, MBEDTLS_SSL_CERT_REQ_CA_LIST_DISABLED);
-    if (spec->settings.resume)
+    if (spec->settings.resume) {
         mbedtls_ssl_conf_session_tickets_cb(config, mesh__tls_ticket_write, mesh__tls_ticket_parse, setup);
+        mesh__tls_keep_ids(config, setup);
+    }
     return true;
 }
 

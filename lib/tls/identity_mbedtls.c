@@ -131,6 +131,22 @@ static mesh_status check_dates(struct check *check, int64_t now)
     return MESH_OK;
 }
 
+/* A chain that no handshake message can hold would fail every handshake later. */
+static mesh_status check_size(struct check *check)
+{
+    char words[200];
+    size_t size = 8; /* as TLS 1.3 has it: heads of message and list, then each certificate with 5 bytes around it */
+    for (const mbedtls_x509_crt *one = &check->chain; one != NULL; one = one->next)
+        size += one->raw.len + 5;
+    if (size <= MBEDTLS_SSL_OUT_CONTENT_LEN)
+        return MESH_OK;
+    (void)snprintf(words, sizeof(words),
+                   "the certificate and its intermediates have %zu bytes, and a handshake can "
+                   "carry %d",
+                   size, (int)MBEDTLS_SSL_OUT_CONTENT_LEN);
+    return refuse(check, TLS_PART_CERTIFICATE, words);
+}
+
 static mesh_status check_strength(struct check *check)
 {
     char subject[120], words[200];
@@ -203,6 +219,8 @@ static mesh_status check_certificate(struct check *check, int64_t now)
     }
     if (status == MESH_OK && !mesh__tls_key_fits(&check->chain, &check->key))
         return refuse(check, TLS_PART_KEY, "the key does not belong to the certificate");
+    if (status == MESH_OK)
+        status = check_size(check);
     if (status == MESH_OK)
         status = check_strength(check);
     if (status == MESH_OK)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session_mbedtls.c - sessions that are resumed: the client's cache of a spec, and the server's tickets.
+/* session_mbedtls.c - sessions that are resumed: the client's cache of a spec, the server's tickets and session ids.
  *
  * With each session goes the record of what was verified when it began: the leaf and the dates of its chain. It is
  * judged again before the session is offered or accepted, so a session opens no door that a handshake would not. The
@@ -329,4 +329,74 @@ int mesh__tls_ticket_parse(void *user, mbedtls_ssl_session *session, unsigned ch
     connection->offered = accept_ticket(setup, session, inside, room);
     explicit_bzero(inside, room);
     return connection->offered ? 0 : MBEDTLS_ERR_SSL_SESSION_TICKET_EXPIRED;
+}
+
+/* ---- session ids, of clients without tickets: the server keeps what a ticket would have held ---- */
+
+#define ID_MAX 32
+
+static void name_id(const unsigned char *id, size_t size, char out[2 * ID_MAX + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < size; i++) {
+        out[2 * i] = digits[id[i] >> 4];
+        out[2 * i + 1] = digits[id[i] & 15];
+    }
+    out[2 * size] = '\0';
+}
+
+void mesh__tls_id_keep(struct tls_setup *setup, const unsigned char *id, size_t id_size,
+                       const mbedtls_ssl_session *session)
+{
+    char name[2 * ID_MAX + 1];
+    struct tls_spec *spec = setup->spec;
+    const struct tls_record none = { .leaf = { NULL, 0 } }; /* it is in the ticket */
+    if (id_size == 0 || id_size > ID_MAX)
+        return;
+    unsigned char *ticket = mesh__alloc(&spec->mem, SESSION_MAX);
+    size_t size = ticket ? write_ticket(setup, session, ticket, SESSION_MAX) : 0;
+    name_id(id, id_size, name);
+    struct tls_session_entry *entry = size > 0 ? entry_new(&spec->mem, size, &none, name) : NULL;
+    if (entry) {
+        memcpy(entry->bytes, ticket, size);
+        pthread_mutex_lock(&spec->sessions.mutex);
+        entry = put(&spec->sessions, entry);
+        pthread_mutex_unlock(&spec->sessions.mutex);
+    }
+    entry_free(entry, &spec->mem);
+    mesh__mem_free(&spec->mem, ticket);
+}
+
+/* mbedTLS resumes it only under the suite that it has just agreed on. */
+static bool fits_suite(const struct tls_setup *setup, const mbedtls_ssl_session *session)
+{
+    return session->ciphersuite == setup->current->ssl.session_negotiate->ciphersuite;
+}
+
+/* Opening a ticket changes its bytes, so a copy is opened, and the entry stays for the next time. */
+bool mesh__tls_id_find(struct tls_setup *setup, const unsigned char *id, size_t id_size, mbedtls_ssl_session *out)
+{
+    char name[2 * ID_MAX + 1];
+    struct tls_spec *spec = setup->spec;
+    if (id_size == 0 || id_size > ID_MAX)
+        return false;
+    name_id(id, id_size, name);
+    pthread_mutex_lock(&spec->sessions.mutex);
+    struct tls_session_entry *entry = take(&spec->sessions, name);
+    pthread_mutex_unlock(&spec->sessions.mutex);
+    unsigned char *ticket = entry ? mesh__alloc(&spec->mem, entry->size) : NULL;
+    bool found = false;
+    if (ticket) {
+        memcpy(ticket, entry->bytes, entry->size);
+        found = mesh__tls_ticket_parse(setup, out, ticket, entry->size) == 0;
+        setup->current->offered = found && fits_suite(setup, out);
+    }
+    if (found) {
+        pthread_mutex_lock(&spec->sessions.mutex);
+        entry = put(&spec->sessions, entry);
+        pthread_mutex_unlock(&spec->sessions.mutex);
+    }
+    entry_free(entry, &spec->mem);
+    mesh__mem_free(&spec->mem, ticket);
+    return found;
 }

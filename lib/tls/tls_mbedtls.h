@@ -64,6 +64,8 @@ int mesh__tls_read_key(mbedtls_pk_context *, struct view pem);
 bool mesh__tls_key_fits(mbedtls_x509_crt *, mbedtls_pk_context *);
 bool mesh__tls_backend_ready(void); /* false: what it needs before its first use failed */
 void mesh__tls_allow_algorithms(mbedtls_ssl_config *);
+struct tls_setup;
+void mesh__tls_keep_ids(mbedtls_ssl_config *, struct tls_setup *);
 bool mesh__tls_is_memory_error(int error);
 
 /* Called when a handshake asks for input: all that was written has left mbedTLS. */
@@ -164,6 +166,10 @@ void mesh__tls_session_forget(struct tls_connection *);
 int mesh__tls_ticket_write(void *setup, const mbedtls_ssl_session *, unsigned char *start, const unsigned char *end,
                            size_t *size, uint32_t *lifetime);
 int mesh__tls_ticket_parse(void *setup, mbedtls_ssl_session *, unsigned char *bytes, size_t size);
+
+/* Server: sessions by their ids, of clients that take no tickets. */
+void mesh__tls_id_keep(struct tls_setup *, const unsigned char *id, size_t id_size, const mbedtls_ssl_session *);
+bool mesh__tls_id_find(struct tls_setup *, const unsigned char *id, size_t id_size, mbedtls_ssl_session *out);
 
 /* ---- bench_mbedtls.c ---- */
 

@@ -231,3 +231,38 @@ const char *mesh__tls_backend(void)
 {
     return "mbedTLS " MBEDTLS_VERSION_STRING;
 }
+
+/* ---- sessions by their ids ---- */
+
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+
+static int find_id(void *setup, const unsigned char *id, size_t size, mbedtls_ssl_session *out)
+{
+    return mesh__tls_id_find(setup, id, size, out) ? 0 : MBEDTLS_ERR_SSL_BAD_INPUT_DATA;
+}
+
+static int keep_id(void *setup, const unsigned char *id, size_t size, const mbedtls_ssl_session *session)
+{
+    mesh__tls_id_keep(setup, id, size, session);
+    return 0;
+}
+
+#else
+
+static int find_id(void *setup, mbedtls_ssl_session *session)
+{
+    return mesh__tls_id_find(setup, session->id, session->id_len, session) ? 0 : MBEDTLS_ERR_SSL_BAD_INPUT_DATA;
+}
+
+static int keep_id(void *setup, const mbedtls_ssl_session *session)
+{
+    mesh__tls_id_keep(setup, session->id, session->id_len, session);
+    return 0;
+}
+
+#endif
+
+void mesh__tls_keep_ids(mbedtls_ssl_config *config, struct tls_setup *setup)
+{
+    mbedtls_ssl_conf_session_cache(config, setup, find_id, keep_id);
+}

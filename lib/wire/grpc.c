@@ -8,7 +8,7 @@
 
 static const char *const names[] = {
 #define NAME(name, number) [number] = #name,
-    GRPC_STATUS_MAP(NAME)
+    MESH_GRPC_STATUS_MAP(NAME)
 #undef NAME
 };
 #define NAMES ((int32_t)(sizeof names / sizeof *names))
@@ -181,6 +181,11 @@ struct grpc_step mesh__grpc_decode(struct grpc_decoder *decoder, const char *byt
     if (decoder->head_size == GRPC_FRAME_HEAD)
         return begin(decoder, used);
     return (struct grpc_step){ GRPC_MORE, used, { NULL, 0 } };
+}
+
+struct grpc_step mesh__grpc_fail(struct grpc_decoder *decoder, enum grpc_status status, const char *reason)
+{
+    return fault(decoder, status, reason, 0);
 }
 
 bool mesh__grpc_between(const struct grpc_decoder *decoder)

@@ -9,30 +9,11 @@
 #include "base/buf.h"
 #include "base/time.h"
 
-#include <mesh/status.h>
+#include <mesh/call.h>
 
-/* X(name, number) */
-#define GRPC_STATUS_MAP(X)                                                                                             \
-    X(OK, 0)                                                                                                           \
-    X(CANCELLED, 1)                                                                                                    \
-    X(UNKNOWN, 2)                                                                                                      \
-    X(INVALID_ARGUMENT, 3)                                                                                             \
-    X(DEADLINE_EXCEEDED, 4)                                                                                            \
-    X(NOT_FOUND, 5)                                                                                                    \
-    X(ALREADY_EXISTS, 6)                                                                                               \
-    X(PERMISSION_DENIED, 7)                                                                                            \
-    X(RESOURCE_EXHAUSTED, 8)                                                                                           \
-    X(FAILED_PRECONDITION, 9)                                                                                          \
-    X(ABORTED, 10)                                                                                                     \
-    X(OUT_OF_RANGE, 11)                                                                                                \
-    X(UNIMPLEMENTED, 12)                                                                                               \
-    X(INTERNAL, 13)                                                                                                    \
-    X(UNAVAILABLE, 14)                                                                                                 \
-    X(DATA_LOSS, 15)                                                                                                   \
-    X(UNAUTHENTICATED, 16)
-
+/* GRPC_OK and so on. */
 #define GRPC_STATUS_ENUM(name, number) GRPC_##name = number,
-enum grpc_status { GRPC_STATUS_MAP(GRPC_STATUS_ENUM) };
+enum grpc_status { MESH_GRPC_STATUS_MAP(GRPC_STATUS_ENUM) };
 #undef GRPC_STATUS_ENUM
 
 /* "UNAVAILABLE"; "UNKNOWN" for a number that is none. Static. */
@@ -98,6 +79,9 @@ void mesh__grpc_decoder_init(struct grpc_decoder *decoder, uint32_t max_message)
 
 /* The next event in these bytes, of which `used` are done with; called with the rest until it says GRPC_MORE. */
 struct grpc_step mesh__grpc_decode(struct grpc_decoder *decoder, const char *bytes, size_t size);
+
+/* Fails it with words of the caller's, who found something wrong with the messages. */
+struct grpc_step mesh__grpc_fail(struct grpc_decoder *decoder, enum grpc_status status, const char *reason);
 
 /* True between messages: a body may end here. */
 bool mesh__grpc_between(const struct grpc_decoder *decoder);

@@ -260,7 +260,7 @@ static void end_message(struct http1_reader *reader)
         fail_memory(reader);
 }
 
-/* The headers of the head event. */
+/* The headers of the head event, or of the trailers. */
 static void lay_out_head(struct http1_reader *reader, struct http1_head *head)
 {
     const char *base = reader->base;
@@ -292,8 +292,11 @@ static void start_body(struct http1_reader *reader, const struct http1_head *hea
     }
     if (reader->body == BODY_CHUNKED)
         mesh__http1_chunked_init(&reader->chunked, reader->limits.max_header - reader->head_size,
-                                 reader->limits.max_headers - reader->field_count);
-    if (!reader->events->head(reader->user, head))
+                                 reader->limits.max_headers - reader->field_count,
+                                 reader->events->trailers != NULL ? &reader->pieces : NULL);
+    bool told = reader->events->head(reader->user, head);
+    mesh__buf_clear(&reader->pieces);
+    if (!told)
         fail_memory(reader);
     else if (reader->body == BODY_NONE)
         end_message(reader);
@@ -365,6 +368,44 @@ static size_t read_to_close(struct http1_reader *reader, const char *bytes, size
     return taken;
 }
 
+/* The fields of the trailers, which were checked as they came: each line has a colon, and ends with CR LF. */
+static size_t lay_out_trailers(struct http1_reader *reader)
+{
+    size_t count = 0;
+    const char *end = reader->pieces.data + reader->pieces.size;
+    for (const char *line = reader->pieces.data; line < end;) {
+        if (count == reader->field_room && !grow_fields(reader))
+            return 0;
+        const char *colon = memchr(line, ':', (size_t)(end - line));
+        const char *cr = memchr(colon, '\r', (size_t)(end - colon));
+        reader->fields[count++] =
+            (struct field){ (uint32_t)(line - reader->pieces.data), (uint32_t)(colon - line),
+                            (uint32_t)(colon + 1 - reader->pieces.data), (uint32_t)(cr - colon - 1) };
+        line = cr + 2;
+    }
+    return count;
+}
+
+static void end_chunked(struct http1_reader *reader)
+{
+    struct http1_head trailers;
+    if (reader->pieces.size == 0) {
+        end_message(reader);
+        return;
+    }
+    reader->base = reader->pieces.data;
+    reader->field_count = lay_out_trailers(reader);
+    if (reader->field_count == 0 || !grow_headers(reader)) {
+        fail_memory(reader);
+        return;
+    }
+    lay_out_head(reader, &trailers);
+    if (reader->events->trailers(reader->user, trailers.headers, trailers.header_count))
+        end_message(reader);
+    else
+        fail_memory(reader);
+}
+
 static size_t read_chunked(struct http1_reader *reader, const char *bytes, size_t size)
 {
     struct http1_chunked *chunked = &reader->chunked;
@@ -378,7 +419,7 @@ static size_t read_chunked(struct http1_reader *reader, const char *bytes, size_
     if (chunked->state == CHUNKED_FAILED)
         fail(reader, chunked->status, chunked->reason);
     else if (chunked->state == CHUNKED_ENDED)
-        end_message(reader);
+        end_chunked(reader);
     else if (chunked->state == CHUNKED_DATA && chunked->left > reader->limits.max_body - reader->body_size)
         fail(reader, MESH_BODY_TOO_LARGE, "a body beyond max_body");
     return used;

@@ -7,13 +7,15 @@
  * colon, an empty name, a status outside 100..999, an HTTP version other than 1.0 and 1.1, 101, a 1xx flood; of
  * requests, a Host that is missing (in HTTP/1.1), doubled or malformed, a method that llhttp does not know, and a
  * target that is neither in origin form nor in absolute form with "http" (nor OPTIONS *). Expect and Upgrade are not
- * acted on. Trailers are checked, counted against the header limits and dropped. Chunk extensions are ignored and
- * counted against max_header. The result does not depend on the pieces in which the bytes come.
+ * acted on. Trailers are checked, counted against the header limits and told as they are, whatever their names are.
+ * Chunk extensions are ignored and counted against max_header. The result does not depend on the pieces in which the
+ * bytes come.
  */
 #ifndef MESH__WIRE_HTTP1_H
 #define MESH__WIRE_HTTP1_H
 
 #include "base/buf.h"
+#include "wire/body.h"
 
 #include <mesh/status.h>
 
@@ -44,6 +46,7 @@ struct http1_head {
 struct http1_events {
     bool (*head)(void *user, const struct http1_head *head);
     bool (*body)(void *user, struct view bytes);
+    bool (*trailers)(void *user, const mesh_header *headers, size_t count); /* at least one; NULL: they are dropped */
     bool (*end)(void *user, bool keep_alive);
 };
 
@@ -77,20 +80,31 @@ struct http1_progress mesh__http1_read_eof(struct http1_reader *reader);
  */
 bool mesh__http1_reader_started(const struct http1_reader *reader);
 
+/* Of a body whose size is not known when its head is written. */
+#define HTTP1_SIZE_CHUNKED ((int64_t)-1) /* "transfer-encoding: chunked" is said: chunks follow, and trailers may */
+#define HTTP1_SIZE_TO_CLOSE                                                                                            \
+    ((int64_t)-2) /* of a response: nothing is said. The body ends with the connection, or does                        \
+                     not come, as the answer to HEAD */
+
 /* Appends the head of a request: the request line and Host, then the fields of each group in turn, then
  * "content-length" if `body_size` > 0 or the method is POST, PUT or PATCH, then the empty line. Nothing is checked
  * here: see http1_check.h. False past the cap of `out` or without memory. */
-struct http1_field_group {
-    const mesh_header *headers;
-    size_t count;
-};
 bool mesh__http1_write_request(struct buf *out, struct view method, struct view path, struct view authority,
-                               const struct http1_field_group *groups, size_t group_count, size_t body_size);
+                               const struct http1_field_group *groups, size_t group_count, int64_t body_size);
 
 /* Appends the head of a response (status 200 to 999): the status line with its reason phrase, the fields, "date" (when
  * not NULL), "content-length" (not for 204 and 304) and "connection: close" when the connection will be closed. */
 bool mesh__http1_write_response(struct buf *out, int32_t status, const mesh_header *headers, size_t header_count,
                                 size_t body_size, const char *date, bool close);
+
+/* The same with a size that is not known. */
+bool mesh__http1_write_response_open(struct buf *out, int32_t status, const mesh_header *headers, size_t header_count,
+                                     int64_t body_size, const char *date, bool close);
+
+/* Around the bytes of a chunk, of which there is at least one; then the last chunk with the trailers, NULL for none. */
+bool mesh__http1_write_chunk_start(struct buf *out, size_t size);
+bool mesh__http1_write_chunk_end(struct buf *out);
+bool mesh__http1_write_last_chunk(struct buf *out, const struct http1_field_group *trailers);
 
 /* As many 1xx responses are skipped for one request; each may be as large as a head may be. */
 #define HTTP1_INFORMATIONAL_MAX 100

@@ -6,9 +6,10 @@
 
 #define MAX_SIZE_DIGITS 16
 
-void mesh__http1_chunked_init(struct http1_chunked *chunked, size_t header_bytes, size_t fields)
+void mesh__http1_chunked_init(struct http1_chunked *chunked, size_t header_bytes, size_t fields, struct buf *kept)
 {
-    *chunked = (struct http1_chunked){ .state = CHUNKED_SIZE, .header_bytes = header_bytes, .fields = fields };
+    *chunked =
+        (struct http1_chunked){ .state = CHUNKED_SIZE, .header_bytes = header_bytes, .fields = fields, .kept = kept };
 }
 
 static void fail(struct http1_chunked *chunked, mesh_status status, const char *reason)
@@ -153,6 +154,11 @@ size_t mesh__http1_chunked_read(struct http1_chunked *chunked, const char *bytes
             break;
         }
         chunked->header_bytes -= counts;
+        if (counts && chunked->state != CHUNKED_EXTENSION && chunked->kept != NULL &&
+            !mesh__buf_append_char(chunked->kept, bytes[at])) {
+            fail(chunked, MESH_NO_MEMORY, "memory ran out while a message was read");
+            break;
+        }
         read_byte(chunked, bytes[at++]);
     }
     return at;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http1_writer.c - heads of requests and responses: their size is counted first, so that one reservation will do. */
+/* http1_writer.c - heads of requests and responses, and chunks: the size of each is counted first, so that one
+ * reservation will do. */
 #include "wire/http1.h"
 
 #define VERSION "HTTP/1.1 "
@@ -7,6 +8,8 @@
 #define HOST "host: "
 #define DATE "date: "
 #define CONTENT_LENGTH "content-length: "
+#define CHUNKED "transfer-encoding: chunked\r\n"
+#define LAST_CHUNK "0\r\n"
 #define CONNECTION_CLOSE "connection: close\r\n"
 #define LINE_END "\r\n"
 #define LITERAL_SIZE(text) (sizeof(text) - 1)
@@ -25,7 +28,7 @@ static char *put_view(char *at, struct view view)
 
 #define PUT_LITERAL(at, text) put(at, text, LITERAL_SIZE(text))
 
-static size_t digit_count(size_t number)
+static size_t digit_count(uint64_t number)
 {
     size_t count = 1;
     while (number >= 10) {
@@ -35,7 +38,7 @@ static size_t digit_count(size_t number)
     return count;
 }
 
-static char *put_number(char *at, size_t number)
+static char *put_number(char *at, uint64_t number)
 {
     size_t count = digit_count(number);
     for (size_t i = count; i > 0; i--) {
@@ -64,15 +67,20 @@ static char *put_fields(char *at, const mesh_header *headers, size_t count)
     return at;
 }
 
-static size_t content_length_size(size_t body_size)
+/* The field that says where the body ends. */
+static size_t framing_size(int64_t body_size)
 {
-    return LITERAL_SIZE(CONTENT_LENGTH) + digit_count(body_size) + LITERAL_SIZE(LINE_END);
+    if (body_size < 0)
+        return body_size == HTTP1_SIZE_CHUNKED ? LITERAL_SIZE(CHUNKED) : 0;
+    return LITERAL_SIZE(CONTENT_LENGTH) + digit_count((uint64_t)body_size) + LITERAL_SIZE(LINE_END);
 }
 
-static char *put_content_length(char *at, size_t body_size)
+static char *put_framing(char *at, int64_t body_size)
 {
+    if (body_size < 0)
+        return put(at, CHUNKED, framing_size(body_size));
     at = PUT_LITERAL(at, CONTENT_LENGTH);
-    at = put_number(at, body_size);
+    at = put_number(at, (uint64_t)body_size);
     return PUT_LITERAL(at, LINE_END);
 }
 
@@ -84,11 +92,11 @@ static bool expects_body(struct view method)
 }
 
 bool mesh__http1_write_request(struct buf *out, struct view method, struct view path, struct view authority,
-                               const struct http1_field_group *groups, size_t group_count, size_t body_size)
+                               const struct http1_field_group *groups, size_t group_count, int64_t body_size)
 {
-    bool with_length = body_size > 0 || expects_body(method);
+    bool framed = body_size != 0 || expects_body(method);
     size_t size = method.size + 1 + path.size + LITERAL_SIZE(REQUEST_LINE_END HOST) + authority.size +
-                  LITERAL_SIZE(LINE_END) + (with_length ? content_length_size(body_size) : 0) + LITERAL_SIZE(LINE_END);
+                  LITERAL_SIZE(LINE_END) + (framed ? framing_size(body_size) : 0) + LITERAL_SIZE(LINE_END);
     for (size_t i = 0; i < group_count; i++)
         size += fields_size(groups[i].headers, groups[i].count);
     if (!mesh__buf_reserve(out, size))
@@ -101,8 +109,8 @@ bool mesh__http1_write_request(struct buf *out, struct view method, struct view 
     at = PUT_LITERAL(at, LINE_END);
     for (size_t i = 0; i < group_count; i++)
         at = put_fields(at, groups[i].headers, groups[i].count);
-    if (with_length)
-        at = put_content_length(at, body_size);
+    if (framed)
+        at = put_framing(at, body_size);
     PUT_LITERAL(at, LINE_END);
     out->size += size;
     return true;
@@ -174,14 +182,19 @@ static struct view reason_phrase(int32_t status)
 bool mesh__http1_write_response(struct buf *out, int32_t status, const mesh_header *headers, size_t header_count,
                                 size_t body_size, const char *date, bool close)
 {
-    bool with_length = status != 204 && status != 304;
+    return mesh__http1_write_response_open(out, status, headers, header_count, (int64_t)body_size, date, close);
+}
+
+bool mesh__http1_write_response_open(struct buf *out, int32_t status, const mesh_header *headers, size_t header_count,
+                                     int64_t body_size, const char *date, bool close)
+{
+    bool framed = status != 204 && status != 304;
     struct view phrase = reason_phrase(status);
     struct view date_value = mesh__view_of(date);
-    size_t size = LITERAL_SIZE(VERSION "200 ") + phrase.size + LITERAL_SIZE(LINE_END) +
-                  fields_size(headers, header_count) +
-                  (date != NULL ? LITERAL_SIZE(DATE LINE_END) + date_value.size : 0) +
-                  (with_length ? content_length_size(body_size) : 0) + (close ? LITERAL_SIZE(CONNECTION_CLOSE) : 0) +
-                  LITERAL_SIZE(LINE_END);
+    size_t size =
+        LITERAL_SIZE(VERSION "200 ") + phrase.size + LITERAL_SIZE(LINE_END) + fields_size(headers, header_count) +
+        (date != NULL ? LITERAL_SIZE(DATE LINE_END) + date_value.size : 0) + (framed ? framing_size(body_size) : 0) +
+        (close ? LITERAL_SIZE(CONNECTION_CLOSE) : 0) + LITERAL_SIZE(LINE_END);
     if (!mesh__buf_reserve(out, size))
         return false;
     char *at = PUT_LITERAL(out->data + out->size, VERSION);
@@ -196,10 +209,40 @@ bool mesh__http1_write_response(struct buf *out, int32_t status, const mesh_head
         at = put_view(at, date_value);
         at = PUT_LITERAL(at, LINE_END);
     }
-    if (with_length)
-        at = put_content_length(at, body_size);
+    if (framed)
+        at = put_framing(at, body_size);
     if (close)
         at = PUT_LITERAL(at, CONNECTION_CLOSE);
+    PUT_LITERAL(at, LINE_END);
+    out->size += size;
+    return true;
+}
+
+bool mesh__http1_write_chunk_start(struct buf *out, size_t size)
+{
+    char line[2 * sizeof size + LITERAL_SIZE(LINE_END)], *end = line + sizeof line, *at = end - LITERAL_SIZE(LINE_END);
+    memcpy(at, LINE_END, LITERAL_SIZE(LINE_END));
+    do
+        *--at = "0123456789abcdef"[size & 15];
+    while ((size >>= 4) > 0);
+    return mesh__buf_append(out, at, (size_t)(end - at));
+}
+
+bool mesh__http1_write_chunk_end(struct buf *out)
+{
+    return mesh__buf_append(out, LINE_END, LITERAL_SIZE(LINE_END));
+}
+
+bool mesh__http1_write_last_chunk(struct buf *out, const struct http1_field_group *trailers)
+{
+    size_t size = LITERAL_SIZE(LAST_CHUNK LINE_END);
+    if (trailers != NULL)
+        size += fields_size(trailers->headers, trailers->count);
+    if (!mesh__buf_reserve(out, size))
+        return false;
+    char *at = PUT_LITERAL(out->data + out->size, LAST_CHUNK);
+    if (trailers != NULL)
+        at = put_fields(at, trailers->headers, trailers->count);
     PUT_LITERAL(at, LINE_END);
     out->size += size;
     return true;

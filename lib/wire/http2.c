@@ -2,8 +2,10 @@
 /* http2.c - a connection: nghttp2 set up with our limits and memory, bytes through it, and its end. */
 #include "wire/http2_inside.h"
 
-#define RESETS_BURST 1000 /* nghttp2's own count of RST_STREAM that come, beside HTTP2_SPOILED_MAX */
-#define RESETS_PER_SECOND 33
+/* nghttp2's own limits on CONTINUATION and RST_STREAM, behind ours: it must not pass one in the middle of the very read
+ * in which ours was passed, since it would say something else, or nothing, for the reason. */
+#define NO_LIMIT (1 << 30)
+#define STREAMS_FIRST 100 /* so many the peer is taken to allow before it has said how many */
 /* Of HPACK's table for what we send; the one for what we receive has the default 4096, since not every peer follows a
  * smaller one. An entry costs nghttp2 three times what it counts, and what calls of one service repeat fits here. */
 #define TABLE_SIZE 1024
@@ -36,13 +38,13 @@ static void *resize(void *block, size_t size, void *user)
 static void set_options(nghttp2_option *option)
 {
     nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_peer_max_concurrent_streams(option, 100);
+    nghttp2_option_set_peer_max_concurrent_streams(option, STREAMS_FIRST);
     nghttp2_option_set_max_deflate_dynamic_table_size(option, TABLE_SIZE);
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, HTTP2_ACKS_MAX);
     nghttp2_option_set_max_settings(option, HTTP2_SETTINGS_MAX);
-    nghttp2_option_set_max_continuations(option, 9 * HTTP2_CONTINUATIONS_MAX);
-    nghttp2_option_set_stream_reset_rate_limit(option, RESETS_BURST, RESETS_PER_SECOND);
+    nghttp2_option_set_max_continuations(option, NO_LIMIT);
+    nghttp2_option_set_stream_reset_rate_limit(option, NO_LIMIT, NO_LIMIT);
 }
 
 static bool open_session(struct http2_conn *conn)
@@ -88,6 +90,8 @@ struct http2_conn *mesh__http2_new(struct http2_pool *pool, const struct http2_c
     if (conn == NULL)
         return NULL;
     *conn = (struct http2_conn){ .pool = pool, .config = *config, .events = events, .user = user };
+    conn->peer_streams = STREAMS_FIRST;
+    conn->screen.skip = config->role == HTTP2_SERVER ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
     mesh__list_init(&conn->streams);
     if (!open_session(conn) || !submit_settings(conn) || !mesh__http2_window_open(conn)) {
         mesh__http2_free(conn);
@@ -182,23 +186,11 @@ static void fail_session(struct http2_conn *conn, int error)
 static void say_last_words(struct http2_conn *conn, struct buf *out)
 {
     uint32_t last = (uint32_t)nghttp2_session_get_last_proc_stream_id(conn->session), code = conn->doom_code;
-    const unsigned char frame[17] = { 0,
-                                      0,
-                                      8,
-                                      NGHTTP2_GOAWAY,
-                                      0,
-                                      0,
-                                      0,
-                                      0,
-                                      0,
-                                      (unsigned char)(last >> 24),
-                                      (unsigned char)(last >> 16),
-                                      (unsigned char)(last >> 8),
-                                      (unsigned char)last,
-                                      (unsigned char)(code >> 24),
-                                      (unsigned char)(code >> 16),
-                                      (unsigned char)(code >> 8),
-                                      (unsigned char)code };
+    unsigned char frame[17] = { [2] = 8, [3] = NGHTTP2_GOAWAY };
+    for (int i = 0; i < 4; i++) {
+        frame[9 + i] = (unsigned char)(last >> (24 - 8 * i));
+        frame[13 + i] = (unsigned char)(code >> (24 - 8 * i));
+    }
     conn->unsaid = false;
     conn->goaway_sent = true;
     (void)mesh__buf_append(out, frame, sizeof frame);
@@ -214,16 +206,53 @@ static void watch_greeting(struct http2_conn *conn, const char *bytes, size_t si
         mesh__http2_fail(conn, MESH_PROTOCOL, "the peer speaks HTTP/1", strlen("the peer speaks HTTP/1"));
 }
 
+static void take_in(struct http2_conn *conn, struct view bytes)
+{
+    if (bytes.size == 0 || conn->status != MESH_OK || conn->doomed)
+        return;
+    ssize_t used = nghttp2_session_mem_recv(conn->session, (const uint8_t *)bytes.data, bytes.size);
+    if (used < 0)
+        fail_session(conn, (int)used);
+}
+
+/* No stream of this id has begun: what comes of one is an error of the connection. */
+static bool is_idle(const struct http2_conn *conn, uint32_t id)
+{
+    if (conn->config.role == HTTP2_CLIENT)
+        return id % 2 == 0 || id >= nghttp2_session_get_next_stream_id(conn->session);
+    return id % 2 == 0 || (int32_t)id > nghttp2_session_get_last_proc_stream_id(conn->session);
+}
+
+/* A window that was opened by nothing: RFC 9113 6.9. Of a stream that is over, nothing is said. */
+static void refuse_update(struct http2_conn *conn, const struct http2_screened *found)
+{
+    if (conn->status != MESH_OK || conn->doomed)
+        return;
+    struct http2_stream *stream = mesh__http2_find(conn, (int32_t)found->stream);
+    if (stream != NULL)
+        mesh__http2_break(stream, MESH_PROTOCOL, "a WINDOW_UPDATE of 0", NGHTTP2_PROTOCOL_ERROR);
+    else if (is_idle(conn, found->stream))
+        take_in(conn, found->frame);
+}
+
+static void read_on(struct http2_conn *conn, const char *bytes, size_t size)
+{
+    for (size_t at = 0; at < size && conn->status == MESH_OK && !conn->doomed;) {
+        struct http2_screened found = mesh__http2_screen(&conn->screen, bytes + at, size - at);
+        take_in(conn, found.pass);
+        if (found.stream != 0)
+            refuse_update(conn, &found);
+        at += found.used;
+    }
+    terminate(conn);
+}
+
 mesh_status mesh__http2_read(struct http2_conn *conn, const char *bytes, size_t size)
 {
     if (conn->status == MESH_OK && conn->config.role == HTTP2_CLIENT)
         watch_greeting(conn, bytes, size);
-    if (conn->status == MESH_OK && !conn->doomed) {
-        ssize_t used = nghttp2_session_mem_recv(conn->session, (const uint8_t *)bytes, size);
-        if (used < 0)
-            fail_session(conn, (int)used);
-        terminate(conn);
-    }
+    if (conn->status == MESH_OK && !conn->doomed)
+        read_on(conn, bytes, size);
     if (conn->status != MESH_OK)
         tell_all(conn, conn->status);
     return conn->status;
@@ -240,7 +269,7 @@ mesh_status mesh__http2_write(struct http2_conn *conn, struct buf *out, size_t m
         ssize_t size = nghttp2_session_mem_send(conn->session, &bytes);
         if (size < 0)
             fail_session(conn, (int)size);
-        else if (size > 0 && !mesh__buf_append(out, bytes, (size_t)size))
+        else if (size > 0 && !mesh__http2_append_frame(conn, bytes, (size_t)size))
             mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
         terminate(conn);
         if ((size <= 0 && !conn->out_paused) || out->failed)
@@ -279,7 +308,7 @@ uint32_t mesh__http2_room(const struct http2_conn *conn)
 {
     if (mesh__http2_draining(conn))
         return 0;
-    uint32_t most = nghttp2_session_get_remote_settings(conn->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    uint32_t most = conn->peer_streams;
     if (conn->config.max_streams > 0 && conn->config.max_streams < most)
         most = conn->config.max_streams;
     return conn->open < most ? most - conn->open : 0;

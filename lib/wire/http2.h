@@ -67,7 +67,9 @@ struct http2_config {
                                    bytes of names and values, 4 more a field, pseudo-fields included */
     uint32_t max_streams;       /* a server's SETTINGS_MAX_CONCURRENT_STREAMS; a client opens no more than this (0: as
                                    the peer says) */
-    int32_t first_id;           /* a client's first stream; 0: 1 */
+    bool apart;       /* only a stream's window waits for mesh__http2_consume(); the connection's is given back as
+                         bytes come, so that streams which nobody reads do not hold up the others */
+    int32_t first_id; /* a client's first stream; 0: 1 */
 };
 
 /* How a stream ended. */
@@ -168,28 +170,13 @@ bool mesh__http2_ping_waiting(const struct http2_conn *conn);
 void mesh__http2_drain(struct http2_conn *conn);
 bool mesh__http2_done(const struct http2_conn *conn);
 
-/* Where the body of a message to send comes from, where it does not lie in memory whole. */
-enum http2_next {
-    HTTP2_MORE,  /* `bytes` were given */
-    HTTP2_LATER, /* nothing yet: asked again after mesh__http2_resume() */
-    HTTP2_LAST,  /* `bytes`, maybe none, are the last; then the trailers, if any were given */
-    HTTP2_BROKEN /* there will be no end: the stream is reset with INTERNAL_ERROR, then closed with MESH_EINTERNAL */
-};
-typedef enum http2_next http2_next_fn(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers);
-
-struct http2_body {
-    struct view bytes;   /* borrowed until the stream ends */
-    http2_next_fn *next; /* when not NULL it is asked instead, for at most `most` bytes, which stay valid until it is
-                            asked again or the stream ends; the trailers are copied. Called from mesh__http2_write(). */
-    void *next_user;
-    int64_t size; /* with next: for Content-Length; -1: not known. With bytes: their size, and not looked at */
-};
-
+/* BODY_BROKEN of a source resets the stream with INTERNAL_ERROR, then it is closed with MESH_EINTERNAL. Sources are
+ * asked from mesh__http2_write(). */
 struct http2_request {
     struct view method, path, authority;
     const struct http1_field_group *groups; /* copied; names in any case. Nothing is checked: see http1_check.h */
     size_t group_count;
-    struct http2_body body;     /* all zero: none */
+    struct body_source body;    /* all zero: none */
     struct http1_limits limits; /* of the response */
 };
 
@@ -203,7 +190,7 @@ struct http2_response {
     const struct http1_field_group *groups; /* copied */
     size_t group_count;
     const char *date; /* NULL: none */
-    struct http2_body body;
+    struct body_source body;
     bool no_body; /* the answer to HEAD: the body is not sent, its size is said */
     bool no_size; /* no "content-length": gRPC */
 };
@@ -214,7 +201,7 @@ bool mesh__http2_respond(struct http2_stream *stream, const struct http2_respons
 /* 100 (Continue), before the answer. */
 bool mesh__http2_continue(struct http2_stream *stream);
 
-/* `next` said HTTP2_LATER and has something now. Harmless at any other time. */
+/* A source that said BODY_LATER has something now. Harmless at any other time. */
 void mesh__http2_resume(struct http2_stream *stream);
 
 /* So many bytes of body events are done with: the peer may send as many. */

@@ -49,15 +49,16 @@ bool mesh__http2_fields_begin(struct http2_conn *conn, int32_t stream_id)
 {
     mesh__http2_fields_end(conn);
     conn->fields.stream_id = stream_id;
+    conn->fields.stream = mesh__http2_find(conn, stream_id);
     return grow(conn, FIRST_FIELDS);
 }
 
 /* Which pseudo-field it is; nghttp2 has refused all that are none. */
-static enum http2_pseudo pseudo_of(struct view name)
+static enum http2_pseudo pseudo_of(const nghttp2_vec *name)
 {
-    switch (name.data[1]) {
+    switch (name->base[1]) {
     case 's':
-        return name.data[2] == 't' ? PSEUDO_STATUS : PSEUDO_SCHEME;
+        return name->base[2] == 't' ? PSEUDO_STATUS : PSEUDO_SCHEME;
     case 'm':
         return PSEUDO_METHOD;
     case 'a':
@@ -67,11 +68,11 @@ static enum http2_pseudo pseudo_of(struct view name)
     }
 }
 
-bool mesh__http2_fields_add(struct http2_conn *conn, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
+bool mesh__http2_fields_add(struct http2_conn *conn, nghttp2_rcbuf *name, const nghttp2_vec *key, nghttp2_rcbuf *value,
+                            const nghttp2_vec *text)
 {
     struct http2_fields *fields = &conn->fields;
-    struct view key = text_of(name), text = text_of(value);
-    if (key.size > 1 && key.data[0] == ':') {
+    if (key->len > 1 && key->base[0] == ':') {
         nghttp2_rcbuf **slot = &fields->pseudo[pseudo_of(key)];
         if (*slot == NULL) {
             nghttp2_rcbuf_incref(value);
@@ -85,7 +86,8 @@ bool mesh__http2_fields_add(struct http2_conn *conn, nghttp2_rcbuf *name, nghttp
     nghttp2_rcbuf_incref(value);
     fields->held[2 * fields->count] = name;
     fields->held[2 * fields->count + 1] = value;
-    fields->headers[fields->count++] = (mesh_header){ key.data, key.size, text.data, text.size };
+    fields->headers[fields->count++] =
+        (mesh_header){ (const char *)key->base, key->len, (const char *)text->base, text->len };
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "wire/http2.h"
+#include "wire/http2_screen.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -14,9 +15,10 @@ struct http2_fields {
     mesh_header *headers;
     nghttp2_rcbuf **held; /* name and value of each header */
     size_t count, room;
-    nghttp2_rcbuf *pseudo[5]; /* the values of pseudo-fields, as enum http2_pseudo; NULL: not there */
-    size_t size;              /* as max_header counts */
-    int32_t stream_id;        /* 0: no block is being read */
+    nghttp2_rcbuf *pseudo[5];    /* the values of pseudo-fields, as enum http2_pseudo; NULL: not there */
+    size_t size;                 /* as max_header counts */
+    int32_t stream_id;           /* 0: no block is being read */
+    struct http2_stream *stream; /* whose block it is; NULL: nobody asks about it */
 };
 
 enum http2_pseudo { PSEUDO_STATUS, PSEUDO_METHOD, PSEUDO_SCHEME, PSEUDO_AUTHORITY, PSEUDO_PATH };
@@ -48,8 +50,11 @@ struct http2_stream {
     size_t window;     /* how far the grant goes beyond what was consumed */
     uint64_t since;    /* consumed since the window grew */
 
-    struct http2_body body; /* what is left to send; bytes shrink */
-    struct view out;        /* the payload of the DATA frame that is being written */
+    struct body_source body; /* what is left to send; bytes shrink */
+    struct view out;         /* the payload of the DATA frame that is being written */
+
+    size_t literal_size; /* of a request whose head waits to be written: see http2_literals.c */
+    char literals[];
 };
 
 struct http2_conn {
@@ -61,6 +66,7 @@ struct http2_conn {
     struct list streams;
     struct http2_stream *current; /* whose event is being told */
     struct http2_fields fields;
+    struct http2_screen screen;
     struct buf *out; /* during mesh__http2_write() */
     size_t out_most;
     bool out_paused;
@@ -70,6 +76,7 @@ struct http2_conn {
     uint32_t empty;         /* DATA frames in a row */
     uint32_t continuations; /* frames of one header block */
     uint32_t greeting;      /* bytes that look like "HTTP/" so far; more than 5: they were not */
+    uint32_t peer_streams;  /* so many the peer takes at once */
     bool goaway_received, drain_asked, goaway_sent;
     bool notice_waiting; /* the PING behind a shutdown notice is on its way */
     bool ping_waiting;
@@ -105,8 +112,8 @@ void mesh__http2_set_receivers(nghttp2_session_callbacks *callbacks);
 
 /* http2_stream.c */
 
-/* A stream in the connection's list; NULL when memory is out. */
-struct http2_stream *mesh__http2_stream_new(struct http2_conn *conn, const struct http1_limits *limits);
+/* A stream in the connection's list, with room for literals; NULL when memory is out. */
+struct http2_stream *mesh__http2_stream_new(struct http2_conn *conn, const struct http1_limits *limits, size_t room);
 void mesh__http2_stream_free(struct http2_stream *stream);
 
 /* The stream of this id that somebody still asks about; NULL when there is none. */
@@ -129,7 +136,10 @@ bool mesh__http2_leave(struct http2_stream *stream);
 
 /* A header block begins; false when memory is out. */
 bool mesh__http2_fields_begin(struct http2_conn *conn, int32_t stream_id);
-bool mesh__http2_fields_add(struct http2_conn *conn, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
+
+/* `key` and `text` are what lies in the two. */
+bool mesh__http2_fields_add(struct http2_conn *conn, nghttp2_rcbuf *name, const nghttp2_vec *key, nghttp2_rcbuf *value,
+                            const nghttp2_vec *text);
 void mesh__http2_fields_end(struct http2_conn *conn);
 
 /* Makes a head of the fields. NULL, or what is wrong with it. */
@@ -138,6 +148,21 @@ const char *mesh__http2_fields_head(const struct http2_conn *conn, bool no_body,
 /* http2_send.c: nghttp2's callbacks for what is written. */
 void mesh__http2_set_senders(nghttp2_session_callbacks *callbacks);
 
+/* http2_literals.c */
+
+/* The name in lower case of a field that differs from request to request, which in HPACK's table would only push others
+ * out; empty for all others. */
+struct view mesh__http2_volatile_name(struct view name);
+
+/* Room for the literals of such fields. 0: there are none, or the head may not fit one frame, and nghttp2 gets them. */
+size_t mesh__http2_literals_room(const struct http2_request *request);
+
+/* Adds one to a stream that was made with that room. */
+void mesh__http2_literals_put(struct http2_stream *stream, struct view name, struct view value);
+
+/* Appends what nghttp2 has written, and to the head of a request its literals. False: no memory. */
+bool mesh__http2_append_frame(struct http2_conn *conn, const uint8_t *bytes, size_t size);
+
 /* http2_window.c */
 
 /* The first window of the connection; false when memory is out. */
@@ -145,6 +170,9 @@ bool mesh__http2_window_open(struct http2_conn *conn);
 
 /* What a stream may still receive, once its head has come: `length` as in struct http1_head. */
 void mesh__http2_window_limit(struct http2_stream *stream, int64_t length);
+
+/* What was told of a stream that has ended, and not consumed, goes back to the connection's window. */
+void mesh__http2_window_release(struct http2_stream *stream);
 
 /* Body bytes of a stream that nobody will consume go back to the connection's window. */
 void mesh__http2_window_return(struct http2_conn *conn, size_t size);

@@ -27,7 +27,6 @@ static void pass_limit(struct http2_stream *stream, mesh_status status, const ch
     (void)mesh__http2_leave(stream);
 }
 
-/* nghttp2 counts a CONTINUATION anew for each piece that its first 9 bytes come in, so its limit is the wider one. */
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user)
 {
     (void)session;
@@ -47,7 +46,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return 0;
     conn->empty = 0;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        struct http2_stream *stream = mesh__http2_stream_new(conn, &conn->config.limits);
+        struct http2_stream *stream = mesh__http2_stream_new(conn, &conn->config.limits, 0);
         if (stream == NULL)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         stream->id = id;
@@ -64,10 +63,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     (void)flags;
     struct http2_conn *conn = user;
     struct http2_fields *fields = &conn->fields;
-    struct http2_stream *stream = mesh__http2_find(conn, frame->hd.stream_id);
+    struct http2_stream *stream = fields->stream;
     if (frame->hd.type != NGHTTP2_HEADERS || fields->stream_id != frame->hd.stream_id)
         return 0;
-    fields->size += nghttp2_rcbuf_get_buf(name).len + nghttp2_rcbuf_get_buf(value).len + 4;
+    nghttp2_vec key = nghttp2_rcbuf_get_buf(name), text = nghttp2_rcbuf_get_buf(value);
+    fields->size += key.len + text.len + 4;
     const struct http1_limits *limits = stream != NULL ? &stream->limits : &conn->config.limits;
     if (fields->size / HTTP2_DECODED_MAX > limits->max_header) {
         mesh__http2_terminate(conn, NGHTTP2_ENHANCE_YOUR_CALM, "a header block that decodes to far too much");
@@ -76,7 +76,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     /* Past a limit the rest of the block is only counted: HPACK must see it to its end. */
     if (stream == NULL || stream->quiet || fields->size > limits->max_header || fields->count > limits->max_headers)
         return 0;
-    if (mesh__http2_fields_add(conn, name, value))
+    if (mesh__http2_fields_add(conn, name, &key, value, &text))
         return 0;
     out_of_memory(stream);
     return 0;
@@ -143,23 +143,29 @@ static void read_trailers(struct http2_stream *stream)
         out_of_memory(stream);
 }
 
-/* END_STREAM came. What is left to send of a request whose response is whole is not sent: nobody reads it. */
+/* END_STREAM came. What is left to send of a request whose response is whole is not sent: nobody reads it. Its end does
+ * not wait until that could be said, since a peer that answers early may read no more. */
 static void read_end(struct http2_stream *stream)
 {
     struct http2_conn *conn = stream->conn;
     stream->ended = true;
-    if (conn->config.role == HTTP2_CLIENT && !stream->finished &&
-        nghttp2_submit_rst_stream(conn->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL) != 0)
-        mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
     mesh__http2_enter(stream);
     bool ok = conn->events->end(conn->user, stream);
-    if (mesh__http2_leave(stream) && !ok)
+    if (!mesh__http2_leave(stream))
+        return;
+    if (!ok) {
         out_of_memory(stream);
+    } else if (conn->config.role == HTTP2_CLIENT && !stream->finished) {
+        if (nghttp2_submit_rst_stream(conn->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL) != 0)
+            mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
+        (void)nghttp2_session_set_stream_user_data(conn->session, stream->id, NULL);
+        mesh__http2_tell_closed(stream, NGHTTP2_CANCEL);
+    }
 }
 
 static void on_headers(struct http2_conn *conn, const nghttp2_frame *frame)
 {
-    struct http2_stream *stream = mesh__http2_find(conn, frame->hd.stream_id);
+    struct http2_stream *stream = conn->fields.stream;
     bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (stream != NULL && !stream->quiet && within_limits(stream)) {
         if (!stream->headed)
@@ -167,8 +173,8 @@ static void on_headers(struct http2_conn *conn, const nghttp2_frame *frame)
         else
             read_trailers(stream);
     }
+    stream = conn->fields.stream; /* NULL where the event took it away */
     mesh__http2_fields_end(conn);
-    stream = mesh__http2_find(conn, frame->hd.stream_id);
     if (stream != NULL && end && !stream->quiet)
         read_end(stream);
 }
@@ -199,6 +205,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
     }
     stream->received += size;
     stream->held += size;
+    if (conn->config.apart)
+        mesh__http2_window_return(conn, size);
     if (stream->received > stream->limits.max_body) {
         pass_limit(stream, MESH_BODY_TOO_LARGE, "a body beyond max_body");
         return 0;
@@ -236,8 +244,15 @@ static void on_goaway(struct http2_conn *conn, const nghttp2_frame *frame)
     conn->events->goaway(conn->user, &goaway);
 }
 
+static void on_settings(struct http2_conn *conn)
+{
+    conn->peer_streams = nghttp2_session_get_remote_settings(conn->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    conn->events->settings(conn->user, conn->peer_streams);
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
+    (void)session;
     struct http2_conn *conn = user;
     struct http2_stream *stream;
     if (conn->doomed)
@@ -256,8 +271,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         break;
     case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
-            conn->events->settings(
-                conn->user, nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS));
+            on_settings(conn);
         break;
     case NGHTTP2_PING:
         on_ping(conn, frame);

@@ -36,39 +36,35 @@ static void list_close(struct field_list *list)
         mesh__http2_pool_give(list->pool, list->fields);
 }
 
-/* Fields that differ from request to request: in the table they would only push others out. */
-static bool volatile_field(struct view name)
+static void list_add_with(struct field_list *list, struct view name, struct view value, uint8_t flags)
 {
-    static const struct view names[] = { { "baggage", 7 },
-                                         { "tracestate", 10 },
-                                         { "traceparent", 11 },
-                                         { "grpc-timeout", 12 },
-                                         { "x-request-id", 12 },
-                                         { "idempotency-key", 15 },
-                                         { "x-envoy-expected-rq-timeout-ms", 30 } };
-    const uint32_t sizes = 1u << 7 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 15 | 1u << 30;
-    if (name.size >= 32 || (sizes >> name.size & 1) == 0 || name.data[0] == ':')
-        return false;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (name.size == names[i].size && mesh__view_equal_nocase(name, names[i]))
-            return true;
-    return false;
-}
-
-static void list_add(struct field_list *list, struct view name, struct view value)
-{
-    uint8_t flags = volatile_field(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
     /* nghttp2 reads these bytes only, but its struct has no const. */
     list->fields[list->count++] =
         (nghttp2_nv){ (uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data, name.size, value.size, flags };
 }
 
-static void list_add_groups(struct field_list *list, const struct http1_field_group *groups, size_t group_count)
+/* A name that is a literal here, in lower case, need not be copied. */
+static void list_add(struct field_list *list, struct view name, struct view value)
+{
+    list_add_with(list, name, value, NGHTTP2_NV_FLAG_NO_COPY_NAME);
+}
+
+/* Volatile fields go to the stream's literals where it is given. */
+static void list_add_groups(struct field_list *list, const struct http1_field_group *groups, size_t group_count,
+                            struct http2_stream *literals)
 {
     for (size_t i = 0; i < group_count; i++)
         for (size_t j = 0; j < groups[i].count; j++) {
             const mesh_header *header = &groups[i].headers[j];
-            list_add(list, mesh__view(header->name, header->name_size), mesh__view(header->value, header->value_size));
+            struct view name = mesh__view(header->name, header->name_size);
+            struct view value = mesh__view(header->value, header->value_size);
+            struct view volatile_name = mesh__http2_volatile_name(name);
+            if (volatile_name.size == 0)
+                list_add_with(list, name, value, NGHTTP2_NV_FLAG_NONE);
+            else if (literals != NULL)
+                mesh__http2_literals_put(literals, volatile_name, value);
+            else
+                list_add_with(list, name, value, NGHTTP2_NV_FLAG_NO_INDEX);
         }
 }
 
@@ -87,7 +83,7 @@ static struct view number_text(int64_t value, struct number *number)
     return mesh__view(at, (size_t)(end - at));
 }
 
-static int64_t body_size(const struct http2_body *body)
+static int64_t body_size(const struct body_source *body)
 {
     return body->next != NULL ? body->size : (int64_t)body->bytes.size;
 }
@@ -103,7 +99,7 @@ static bool says_size(struct view method, int64_t size)
 /* Fills `out` for one DATA frame; the number of its bytes, or an nghttp2 error. */
 static ssize_t next_bytes(struct http2_stream *stream, size_t most, uint32_t *flags)
 {
-    struct http2_body *body = &stream->body;
+    struct body_source *body = &stream->body;
     size_t size = body->bytes.size < most ? body->bytes.size : most;
     stream->out = mesh__view(body->bytes.data, size);
     body->bytes = mesh__view(size > 0 ? body->bytes.data + size : NULL, body->bytes.size - size);
@@ -117,7 +113,7 @@ static bool submit_trailers(struct http2_stream *stream, const struct http1_fiel
     struct field_list list;
     if (!list_open(&list, stream->conn->pool, trailers, 1, 0))
         return false;
-    list_add_groups(&list, trailers, 1);
+    list_add_groups(&list, trailers, 1, NULL);
     int error = nghttp2_submit_trailer(stream->conn->session, stream->id, list.fields, list.count);
     list_close(&list);
     return error == 0;
@@ -129,18 +125,18 @@ static ssize_t next_from_source(struct http2_stream *stream, size_t most, uint32
     struct http1_field_group trailers = { NULL, 0 };
     stream->out = mesh__view(NULL, 0);
     mesh__http2_enter(stream);
-    enum http2_next next = stream->body.next(stream->body.next_user, most, &stream->out, &trailers);
+    enum body_next next = stream->body.next(stream->body.next_user, most, &stream->out, &trailers);
     if (!mesh__http2_leave(stream))
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (next == HTTP2_LATER)
+    if (next == BODY_LATER || (next == BODY_MORE && stream->out.size == 0))
         return NGHTTP2_ERR_DEFERRED;
-    if (next == HTTP2_BROKEN || stream->out.size > most) {
+    if (next == BODY_BROKEN || stream->out.size > most || !mesh__body_count(&stream->body, next, stream->out.size)) {
         stream->status = MESH_EINTERNAL;
         stream->reason = "the body to send came to no end";
         stream->quiet = true;
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    if (next == HTTP2_LAST) {
+    if (next == BODY_LAST) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (trailers.count > 0) {
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -240,14 +236,15 @@ void mesh__http2_set_senders(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
 }
 
-static void set_body(struct http2_stream *stream, const struct http2_body *body)
+static void set_body(struct http2_stream *stream, const struct body_source *body)
 {
     stream->body = *body;
     if (body->next != NULL)
         stream->body.bytes = mesh__view(NULL, 0);
 }
 
-static int32_t submit_request(struct http2_conn *conn, const struct http2_request *request, struct http2_stream *stream)
+static int32_t submit_request(struct http2_conn *conn, const struct http2_request *request, struct http2_stream *stream,
+                              size_t room)
 {
     struct field_list list;
     struct number number;
@@ -258,7 +255,7 @@ static int32_t submit_request(struct http2_conn *conn, const struct http2_reques
     list_add(&list, VIEW_LITERAL(":scheme"), conn->config.secure ? VIEW_LITERAL("https") : VIEW_LITERAL("http"));
     list_add(&list, VIEW_LITERAL(":authority"), request->authority);
     list_add(&list, VIEW_LITERAL(":path"), request->path);
-    list_add_groups(&list, request->groups, request->group_count);
+    list_add_groups(&list, request->groups, request->group_count, room > 0 ? stream : NULL);
     if (says_size(request->method, size))
         list_add(&list, VIEW_LITERAL("content-length"), number_text(size, &number));
     const nghttp2_data_provider provider = { { .ptr = NULL }, on_read_body };
@@ -276,12 +273,13 @@ mesh_status mesh__http2_request(struct http2_conn *conn, const struct http2_requ
         return MESH_ECLOSED;
     if (mesh__http2_room(conn) == 0)
         return MESH_OVERLOADED;
-    struct http2_stream *stream = mesh__http2_stream_new(conn, &request->limits);
+    size_t room = mesh__http2_literals_room(request);
+    struct http2_stream *stream = mesh__http2_stream_new(conn, &request->limits, room);
     if (stream == NULL)
         return MESH_NO_MEMORY;
     stream->user = user;
     set_body(stream, &request->body);
-    stream->id = submit_request(conn, request, stream);
+    stream->id = submit_request(conn, request, stream, room);
     if (stream->id < 0) {
         mesh__http2_stream_free(stream);
         return MESH_NO_MEMORY;
@@ -303,7 +301,7 @@ bool mesh__http2_respond(struct http2_stream *stream, const struct http2_respons
     list_add(&list, VIEW_LITERAL(":status"), number_text(response->status, &status));
     if (response->date != NULL)
         list_add(&list, VIEW_LITERAL("date"), mesh__view_of(response->date));
-    list_add_groups(&list, response->groups, response->group_count);
+    list_add_groups(&list, response->groups, response->group_count, NULL);
     if (!bodiless && !response->no_size && size >= 0)
         list_add(&list, VIEW_LITERAL("content-length"), number_text(size, &number));
     const nghttp2_data_provider provider = { { .ptr = NULL }, on_read_body };

@@ -2,9 +2,9 @@
 /* http2_stream.c - the life of a stream on our side: found by nghttp2's user data, ended exactly once. */
 #include "wire/http2_inside.h"
 
-struct http2_stream *mesh__http2_stream_new(struct http2_conn *conn, const struct http1_limits *limits)
+struct http2_stream *mesh__http2_stream_new(struct http2_conn *conn, const struct http1_limits *limits, size_t room)
 {
-    struct http2_stream *stream = mesh__http2_pool_take(conn->pool, sizeof *stream);
+    struct http2_stream *stream = mesh__http2_pool_take(conn->pool, sizeof *stream + room);
     if (stream == NULL)
         return NULL;
     *stream = (struct http2_stream){ .conn = conn, .limits = *limits };
@@ -14,8 +14,16 @@ struct http2_stream *mesh__http2_stream_new(struct http2_conn *conn, const struc
     return stream;
 }
 
+/* A header block that is being read need not ask for its stream again and again. */
+static void leave_fields(struct http2_stream *stream)
+{
+    if (stream->conn->fields.stream == stream)
+        stream->conn->fields.stream = NULL;
+}
+
 void mesh__http2_stream_free(struct http2_stream *stream)
 {
+    leave_fields(stream);
     mesh__list_remove(&stream->link);
     mesh__http2_pool_give(stream->conn->pool, stream);
 }
@@ -100,8 +108,9 @@ void mesh__http2_tell_closed(struct http2_stream *stream, uint32_t code)
     struct http2_conn *conn = stream->conn;
     struct http2_closed closed;
     judge(stream, code, &closed);
+    leave_fields(stream);
     mesh__list_remove(&stream->link);
-    mesh__http2_window_return(conn, stream->held);
+    mesh__http2_window_release(stream);
     conn->events->closed(conn->user, stream, &closed);
     mesh__http2_pool_give(conn->pool, stream);
     count_spoiled(conn, closed.status == MESH_OK);
@@ -111,10 +120,10 @@ void mesh__http2_reset(struct http2_stream *stream, uint32_t code)
 {
     struct http2_conn *conn = stream->conn;
     nghttp2_session_set_stream_user_data(conn->session, stream->id, NULL);
+    leave_fields(stream);
     if (conn->status == MESH_OK && nghttp2_submit_rst_stream(conn->session, NGHTTP2_FLAG_NONE, stream->id, code) != 0)
         mesh__http2_fail(conn, MESH_NO_MEMORY, NULL, 0);
-    mesh__http2_window_return(conn, stream->held);
-    stream->held = 0;
+    mesh__http2_window_release(stream);
     if (conn->current == stream)
         stream->gone = stream->quiet = true;
     else

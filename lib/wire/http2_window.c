@@ -44,6 +44,13 @@ void mesh__http2_window_return(struct http2_conn *conn, size_t size)
         widen_connection(conn, conn->window * 2);
 }
 
+void mesh__http2_window_release(struct http2_stream *stream)
+{
+    if (!stream->conn->config.apart)
+        mesh__http2_window_return(stream->conn, stream->held);
+    stream->held = 0;
+}
+
 /* By how much a stream's window may grow now. */
 static size_t growth(struct http2_stream *stream)
 {
@@ -59,7 +66,8 @@ void mesh__http2_consume(struct http2_stream *stream, size_t size)
     if (size > stream->held)
         size = stream->held;
     stream->held -= size;
-    mesh__http2_window_return(conn, size);
+    if (!conn->config.apart)
+        mesh__http2_window_return(conn, size);
     if (stream->ended || stream->quiet || stream->granted >= stream->limit || conn->status != MESH_OK)
         return;
     stream->since += size;

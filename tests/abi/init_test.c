@@ -23,6 +23,7 @@ TEST_INIT(mesh_attempt, MESH_ATTEMPT_INIT)
 TEST_INIT(mesh_completion, MESH_COMPLETION_INIT)
 TEST_INIT(mesh_options, MESH_OPTIONS_INIT)
 TEST_INIT(mesh_counters, MESH_COUNTERS_INIT)
+TEST_INIT(mesh_stream_io, MESH_STREAM_IO_INIT)
 TEST_INIT(mesh_reply, MESH_REPLY_INIT)
 
 int main(void)
@@ -34,6 +35,7 @@ int main(void)
     tcase_add_test(init, mesh_completion_is_set_up_alike);
     tcase_add_test(init, mesh_options_is_set_up_alike);
     tcase_add_test(init, mesh_counters_is_set_up_alike);
+    tcase_add_test(init, mesh_stream_io_is_set_up_alike);
     tcase_add_test(init, mesh_reply_is_set_up_alike);
     suite_add_tcase(suite, init);
     SRunner *runner = srunner_create(suite);

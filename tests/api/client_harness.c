@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client_harness.c - networks, clients, and the threads that take completions or poll loops. */
+/* client_harness.c - clients, and the threads that take completions or poll loops. */
 #include "api/client_harness.h"
 
 #include "client/client.h"
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LOAD_CALLS (UNDER_TSAN ? 2 : 10)
 
@@ -26,63 +25,6 @@ void harness_fail(struct harness *harness, const char *file, int line, const cha
         va_end(arguments);
     }
     pthread_mutex_unlock(&harness->lock);
-}
-
-/* ---- networks ---- */
-
-static void begin_sockets(struct harness *harness)
-{
-    harness->peer = http_peer_start(harness->script, HARNESS_ENDPOINTS);
-    for (int i = 0; i < HARNESS_ENDPOINTS; i++)
-        (void)snprintf(harness->endpoints[i], PEER_TEXT, "%s", http_peer_address(harness->peer, i));
-    for (int i = 0; i < HARNESS_REFUSING; i++)
-        harness->refusing_fds[i] = http_peer_refusing(harness->refusing[i]);
-    harness->world = &mesh__world_real;
-}
-
-static void begin_memory(struct harness *harness)
-{
-    harness->memory = mesh__memory_new(&mesh__world_real);
-    ck_assert_ptr_nonnull(harness->memory);
-    for (int i = 0; i < HARNESS_ENDPOINTS; i++) {
-        (void)snprintf(harness->endpoints[i], PEER_TEXT, "10.0.0.%d:80", i + 1);
-        http_peer_in_memory(harness->memory, harness->endpoints[i], harness->script, i);
-    }
-    for (int i = 0; i < HARNESS_REFUSING; i++)
-        (void)snprintf(harness->refusing[i], PEER_TEXT, "10.0.1.%d:80", i + 1);
-    harness->world = mesh__memory_world(harness->memory);
-}
-
-void harness_begin(struct harness *harness, const struct cell *cell)
-{
-    memset(harness, 0, sizeof(*harness));
-    harness->cell = *cell;
-    pthread_mutex_init(&harness->lock, NULL);
-    harness->script = script_new();
-    /* Awkward streams over sockets for one thread, over memory for many. */
-    bool sockets = cell->network == NETWORK_SOCKETS || (cell->network == NETWORK_INVERTING && cell->threads == 1);
-    if (sockets)
-        begin_sockets(harness);
-    else
-        begin_memory(harness);
-    if (cell->network == NETWORK_INVERTING) {
-        inverting_world_init(&harness->inverting, harness->world);
-        harness->world = &harness->inverting.world;
-    }
-    harness->options = (mesh_options)MESH_OPTIONS_INIT;
-    harness->options.seed = 1;
-}
-
-void harness_end(struct harness *harness)
-{
-    if (harness->peer) {
-        http_peer_stop(harness->peer);
-        for (int i = 0; i < HARNESS_REFUSING; i++)
-            close(harness->refusing_fds[i]);
-    }
-    mesh__memory_free(harness->memory);
-    script_free(harness->script);
-    pthread_mutex_destroy(&harness->lock);
 }
 
 /* ---- completions ---- */
@@ -203,40 +145,6 @@ static void start_pumps(struct harness *harness, int count)
 }
 
 /* ---- the client ---- */
-
-static void substitute(const struct harness *harness, const char *text, char *out, size_t room)
-{
-    size_t size = 0;
-    for (; *text && size + PEER_TEXT < room; text++) {
-        const char *put = NULL;
-        if (*text == '@' && text[1] >= '0' && text[1] < '0' + HARNESS_ENDPOINTS)
-            put = harness->endpoints[text[1] - '0'];
-        else if (*text == '!' && text[1] >= '0' && text[1] < '0' + HARNESS_REFUSING)
-            put = harness->refusing[text[1] - '0'];
-        if (put) {
-            size += (size_t)snprintf(out + size, room - size, "%s", put);
-            text++;
-        } else {
-            out[size++] = *text == '\'' ? '"' : *text;
-        }
-    }
-    ck_assert_msg(*text == '\0', "the config is too long");
-    out[size] = '\0';
-}
-
-mesh_config *harness_config(struct harness *harness, const char *services)
-{
-    char text[4096];
-    mesh_config *config;
-    substitute(harness, services, text, sizeof(text));
-    ck_assert_int_eq(mesh_config_new(&config), MESH_OK);
-    ck_assert_msg(mesh_config_set_json(config, "/services", text) == MESH_OK, "%s", text);
-    if (harness->cell.threads > 1) {
-        substitute(harness, "{'endpoints': ['@3'], 'timeout': '60s'}", text, sizeof(text));
-        ck_assert_int_eq(mesh_config_set_json(config, "/services/others", text), MESH_OK);
-    }
-    return config;
-}
 
 static void *run_load(void *argument)
 {
@@ -369,12 +277,28 @@ void harness_cancel(struct ticket *ticket)
         harness_fail(ticket->harness, __FILE__, __LINE__, "mesh_cancel: EINVAL");
 }
 
+/* Every answer came over the protocol of the cell, and over what secures it. */
+static void expect_protocol(struct harness *harness, const mesh_result *result)
+{
+    int32_t version = harness->cell.http2 && !harness->falls_back ? 20 : 11;
+    for (size_t i = 0; i < mesh_result_attempt_count(result); i++) {
+        mesh_attempt attempt = MESH_ATTEMPT_INIT;
+        EXPECT_INT(harness, mesh_result_attempt(result, i, &attempt), MESH_OK);
+        if (attempt.http_status == 0)
+            continue;
+        EXPECT_INT(harness, attempt.http_version, version);
+        const char *peer = attempt.peer_id ? attempt.peer_id : "nobody";
+        EXPECT(harness, strcmp(peer, harness->cell.secured ? "spiffe://shop/test" : "nobody") == 0, "%s", peer);
+    }
+}
+
 mesh_result *harness_call(struct harness *harness, const char *service, const mesh_request *request)
 {
     mesh_result *result = NULL;
     if (harness->cell.driver == DRIVER_BLOCKING || harness->cell.driver == DRIVER_THREADS) {
         mesh_status status = mesh_call(harness->client, service, request, &result);
         EXPECT_INT(harness, status, mesh_result_code(result));
+        expect_protocol(harness, result);
         return result;
     }
     struct ticket ticket;
@@ -382,6 +306,7 @@ mesh_result *harness_call(struct harness *harness, const char *service, const me
     result = harness_wait(&ticket);
     EXPECT(harness, ticket.started != MESH_OK || atomic_load(&ticket.completions) == 1, "completed %u times",
            atomic_load(&ticket.completions));
+    expect_protocol(harness, result);
     return result;
 }
 

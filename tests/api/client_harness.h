@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client_harness.h - a client in one cell of {driver} x {network} x {threads}, and calls made on it.
+/* client_harness.h - a client in one cell of {protocol} x {security} x {driver} x {network} x {threads}, and calls made
+ * on it.
  *
  * A test asks the harness to make calls and is not told how the client is driven, over what, or what else goes on. In a
  * cell of many threads others call a service of their own on the same client meanwhile. Each driver:
@@ -9,7 +10,9 @@
  *   external    mesh_call_start(); the program polls: the waiting thread itself, or a thread for each of two loops
  *   threads     mesh_call() on a client with two permanent drivers; what a test starts by mesh_call_start()
  *   dispatcher  mesh_call_start(); completions by on_completion
- */
+ *
+ * In a secured cell client and peer prove to each other who they are. The awkward network is sockets for one thread and
+ * memory for many; below TLS both ends of a connection are awkward. */
 #ifndef TESTS_API_CLIENT_HARNESS_H
 #define TESTS_API_CLIENT_HARNESS_H
 
@@ -39,6 +42,8 @@ struct cell {
     enum driver driver;
     enum network network;
     int threads;
+    bool http2;
+    bool secured;
 };
 
 #define HARNESS_ENDPOINTS 4 /* number 3 is the one of the other threads' service */
@@ -50,6 +55,8 @@ struct harness {
     struct http_script *script;
     struct http_peer *peer;        /* of sockets */
     struct memory_network *memory; /* of memory */
+    struct http_memory_peer *memory_peer;
+    struct tls_spec *spec; /* of the peer, in a secured cell */
     struct inverting_world inverting;
     const struct world *world;
     char endpoints[HARNESS_ENDPOINTS][PEER_TEXT];
@@ -58,6 +65,7 @@ struct harness {
 
     mesh_options options; /* for harness_open(); a test may set more */
     mesh_client *client;
+    bool falls_back; /* from HTTP/2 to HTTP/1.1, as the test has it */
     pthread_t pumps[2], load[HARNESS_THREADS];
     int pump_count, load_count;
     atomic_bool load_stops;
@@ -81,6 +89,10 @@ struct ticket {
     pthread_t thread;
     bool has_thread;
 };
+
+/* Makes what secured cells need, before the first of them, and removes it: once in the process that runs all. */
+void harness_make_certificates(void);
+void harness_remove_certificates(void);
 
 void harness_begin(struct harness *, const struct cell *);
 void harness_end(struct harness *);

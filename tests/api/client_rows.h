@@ -22,6 +22,7 @@ extern const struct row retry_rows[];
 extern const struct row end_rows[];
 extern const struct row watch_rows[];
 extern const struct row life_rows[];
+extern const struct row stream_rows[];
 
 /* A service "test" on endpoints 0 to 2, without what would let calls influence one another. */
 #define CALM "'circuit_breaker': {'enabled': false}, 'retry': {'budget': {'per_second': 100000}"

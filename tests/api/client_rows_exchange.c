@@ -123,7 +123,8 @@ static void headers_out(struct harness *harness, int thread)
 {
     char value[20], line[40];
     (void)snprintf(value, sizeof(value), "thread-%d", thread);
-    (void)snprintf(line, sizeof(line), "X-Mine: %s\n", value);
+    const char *name = harness->cell.http2 ? "x-mine" : "X-Mine";
+    (void)snprintf(line, sizeof(line), "%s: %s\n", name, value);
     const mesh_header headers[] = { header_of("X-Mine", value), header_of("x-two", "a"), header_of("x-two", "b") };
     mesh_request request = request_of("DELETE", "/headers?q=1", NULL);
     request.headers = headers;

@@ -43,23 +43,28 @@ static bool is_closed(void *user)
     return script_open_now(closing->harness->script, closing->endpoint) == 0;
 }
 
-/* A connection that the peer has closed is found out before it is used, or the call is repeated on another. */
+#define ON_RESET                                                                                                       \
+    "{'test': {'endpoints': ['@0', '@1', '@2'], 'circuit_breaker': {'enabled': false}, 'retry': {'on': ['reset'], "    \
+    "'backoff': {'base': '1ms', 'max': '1ms'}}}}"
+
+/* A connection that the peer has closed is found out before it is used. Only where a stream that has ended cannot be
+ * read at once, behind frames or records, it may be used, and the call is repeated on another. */
 static void stale_connection(struct harness *harness)
 {
-    harness_open(harness, TEST_SERVICE);
+    bool may_miss = harness->cell.network == NETWORK_INVERTING && (harness->cell.http2 || harness->cell.secured);
+    harness_open(harness, ON_RESET);
     for (int i = 0; i < 3; i++) {
         mesh_request request = request_of("GET", "/stale", NULL);
         request.endpoint = harness->endpoints[i];
         mesh_result *result = harness_call(harness, "test", &request);
         EXPECT_RESULT(harness, result, MESH_OK, 200);
         mesh_result_free(result);
-        if (harness->peer) /* in memory it is the client that closes */
-            harness_until(harness, is_closed, &(struct closing){ harness, i });
-        request = request_of("POST", "/echo", "body");
+        harness_until(harness, is_closed, &(struct closing){ harness, i });
+        request = request_of(may_miss ? "GET" : "POST", "/echo", "body");
         request.endpoint = harness->endpoints[i];
         result = harness_call(harness, "test", &request);
         EXPECT_RESULT(harness, result, MESH_OK, 200);
-        EXPECT_INT(harness, mesh_result_attempt_count(result), 1);
+        EXPECT(harness, mesh_result_attempt_count(result) <= (may_miss ? 2 : 1), "%s", mesh_result_message(result));
         mesh_result_free(result);
     }
     harness_close(harness);
@@ -214,10 +219,10 @@ static void spans(struct harness *harness)
 
 #define MIX_MAX 2000
 
-/* Cheap where the network is in memory and nothing slows it down. */
+/* Cheap where the network is in memory and nothing slows it down; what ends connections costs handshakes. */
 static int mix_size(const struct harness *harness)
 {
-    if (UNDER_TSAN)
+    if (UNDER_TSAN || harness->cell.secured)
         return 60;
     return harness->cell.network == NETWORK_MEMORY ? MIX_MAX : 300;
 }

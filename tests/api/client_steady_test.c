@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client_steady_test.c - a call like the one before it takes no memory, whoever drives. */
+/* client_steady_test.c - a call like the one before it takes no memory, whoever drives, over both protocols, in plain
+ * text and over mutual TLS. */
 #include "api/client_rows.h"
 #include "client/client.h"
 
@@ -8,7 +9,48 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
+/* Until both connections' header tables are full: each answer has a field with a value of its own, x-request, of which
+ * an HTTP/2 peer has the client keep the latest hundred. */
+#define WARM_CALLS 600
+
 static _Atomic uint64_t allocations;
+
+/* Whatever this process asks the C library for counts, also by libraries below ours, but for what the peer asks for.
+ * Sanitizers have allocators of their own: there it is what the client asks its allocator for. */
+#ifndef SANITIZED
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *block, size_t size);
+
+void *malloc(size_t size)
+{
+    if (!http_peer_is_here())
+        atomic_fetch_add(&allocations, 1);
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    if (!http_peer_is_here())
+        atomic_fetch_add(&allocations, 1);
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *block, size_t size)
+{
+    if (!http_peer_is_here())
+        atomic_fetch_add(&allocations, 1);
+    return __libc_realloc(block, size);
+}
+#endif
 
 static void *count_allocate(size_t bytes, void *user)
 {
@@ -53,11 +95,13 @@ static bool all_are_driven(void *user)
     return driven == client->shard_count;
 }
 
-static void make_calls(struct harness *harness, int count)
+/* Pinned ones ask each endpoint in turn. */
+static void make_calls(struct harness *harness, int count, bool pinned)
 {
     static const char *const paths[] = { "/echo", "/chunked", "/big/2000", "/status/204" };
     for (int i = 0; i < count; i++) {
         mesh_request request = request_of("POST", paths[i % 4], "some bytes");
+        request.endpoint = pinned ? harness->endpoints[i / 4 % 2] : NULL;
         mesh_result *result = harness_call(harness, "test", &request);
         EXPECT(harness, mesh_result_code(result) == MESH_OK, "%s", mesh_result_message(result));
         mesh_result_free(result);
@@ -66,7 +110,7 @@ static void make_calls(struct harness *harness, int count)
 
 START_TEST(calls_take_no_memory)
 {
-    struct cell cell = { (enum driver)_i, NETWORK_SOCKETS, 1 };
+    struct cell cell = { (enum driver)(_i % DRIVERS), NETWORK_SOCKETS, 1, _i / DRIVERS % 2 == 1, _i / DRIVERS > 1 };
     mesh_allocator allocator = { sizeof(allocator), 0, count_allocate, count_resize, count_release, NULL };
     struct harness harness;
     harness_begin(&harness, &cell);
@@ -76,11 +120,12 @@ START_TEST(calls_take_no_memory)
     stay_on_one_cpu();
     if (cell.driver == DRIVER_THREADS)
         harness_until(&harness, all_are_driven, harness.client);
-    make_calls(&harness, 100);
+    make_calls(&harness, WARM_CALLS, true);
     uint64_t before = atomic_load(&allocations);
+    make_calls(&harness, 400, false);
+    uint64_t after = atomic_load(&allocations); /* libcheck takes memory of its own */
     ck_assert_uint_gt(before, 0);
-    make_calls(&harness, 400);
-    ck_assert_uint_eq(atomic_load(&allocations), before);
+    ck_assert_uint_eq(after, before);
     harness_close(&harness);
     ck_assert_msg(harness.message[0] == '\0', "%s", harness.message);
     harness_end(&harness);
@@ -92,11 +137,13 @@ int main(void)
     Suite *suite = suite_create("client, steady state");
     TCase *tcase = tcase_create("steady");
     tcase_set_timeout(tcase, 20);
-    tcase_add_loop_test(tcase, calls_take_no_memory, 0, DRIVERS);
+    tcase_add_loop_test(tcase, calls_take_no_memory, 0, DRIVERS * 4);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
+    harness_make_certificates();
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
+    harness_remove_certificates();
     return failed ? 1 : 0;
 }

@@ -193,6 +193,52 @@ START_TEST(test_one_wrong_endpoint)
 }
 END_TEST
 
+static uint32_t lines_with(const char *word)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&lines.lock);
+    for (const char *at = lines.text; (at = strstr(at, word)) != NULL; at++)
+        count++;
+    pthread_mutex_unlock(&lines.lock);
+    return count;
+}
+
+/* Verification that was turned off by name is logged as a warning at every connect, and only then. */
+START_TEST(test_verify_none)
+{
+    static const char none[] = "\"tls\": {\"mode\": \"simple\", \"verify\": \"none\"}";
+    char at[64], line[200], words[400];
+    struct papers thief; /* whom the client does not trust */
+    papers_make(&thief);
+    papers_write(&thief, "payment", "spiffe://elsewhere/thief", &thief.authority);
+    mesh_server *server = papers_server(&thief, "payment", "\"tls\": {\"mode\": \"simple\"}", "", NULL, answer, NULL);
+    quoted(server, at);
+    (void)snprintf(line, sizeof(line), "test: %s was not verified, since tls.verify is \"none\"",
+                   mesh_server_address(server));
+    options.log_level = MESH_LOG_WARN;
+    mesh_client *client = open_client(at, none);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(papers_call(client, "GET", "/", words), MESH_OK); /* on one connection */
+    reload(client, at,
+           "\"max_requests_per_connection\": 1, \"protocol\": \"http1\", "
+           "\"tls\": {\"mode\": \"simple\", \"verify\": \"none\"}");
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(papers_call(client, "GET", "/", words), MESH_OK); /* on one each */
+    for (int i = 0; i < 4; i++)
+        lines_await(&lines, line);
+    ck_assert_uint_eq(lines_with("was not verified"), 4);
+    reload(client, at, "\"tls\": {\"mode\": \"simple\", \"peers\": [\"spiffe://shop/payment\"]}");
+    ck_assert_int_ne(papers_call(client, "GET", "/", words), MESH_OK);
+    reload(client, at, none);
+    ck_assert_int_eq(papers_call(client, "GET", "/", words), MESH_OK);
+    lines_await(&lines, line);
+    ck_assert_uint_eq(lines_with("was not verified"), 5); /* the refused one was verified */
+    mesh_client_free(client);
+    mesh_server_free(server);
+    papers_remove(&thief);
+}
+END_TEST
+
 /* A socket that takes connections and never says a word. */
 static int silent_at(char text[64])
 {
@@ -205,16 +251,73 @@ static int silent_at(char text[64])
     return fd;
 }
 
+/* The only attempt of a call that fails with `status`. */
+static mesh_attempt failed_attempt(mesh_client *client, mesh_status status)
+{
+    mesh_result *result;
+    mesh_attempt attempt = MESH_ATTEMPT_INIT;
+    ck_assert_int_eq(mesh_call(client, "test", NULL, &result), status);
+    ck_assert_uint_eq(mesh_result_attempt_count(result), 1);
+    ck_assert_int_eq(mesh_result_attempt(result, 0, &attempt), MESH_OK);
+    mesh_result_free(result);
+    return attempt;
+}
+
 /* Row 109: a handshake that stalls has a time of its own. */
 START_TEST(test_stalled_handshake)
 {
-    char at[64], words[400];
+    char at[64];
     int fd = silent_at(at);
     mesh_client *client = open_client(at, "\"retry\": {\"attempts\": 1}, \"tls\": {\"mode\": \"mutual\", \"peers\": "
                                           "[\"spiffe://shop/payment\"], \"handshake_timeout\": \"30ms\"}");
-    ck_assert_int_eq(papers_call(client, "GET", "/", words), MESH_TLS_TIMEOUT);
+    ck_assert_int_ge(failed_attempt(client, MESH_TLS_TIMEOUT).tls_ns, 30 * 1000000);
     mesh_client_free(client);
     close(fd);
+}
+END_TEST
+
+/* The time of a handshake is the handshake's, also when it ends in a refusal. */
+START_TEST(test_time_of_a_refusal)
+{
+    char at[64];
+    mesh_server *server = open_server("order");
+    mesh_client *client = open_client(quoted(server, at), "\"retry\": {\"attempts\": 1}, " TLS);
+    ck_assert_int_gt(failed_attempt(client, MESH_TLS_WRONG_ID).tls_ns, 0);
+    mesh_client_free(client);
+    mesh_server_free(server);
+}
+END_TEST
+
+/* Row 104: a server that refuses this side's certificate has its own code, with the alert's name, at the first call and
+ * at those that follow; it is asked as often as the configuration says, and not for ever. */
+START_TEST(test_refused_by_peer)
+{
+    static const char *const protocols[] = { "http1", "http2", "auto" };
+    char at[64], members[300];
+    mesh_server *server =
+        papers_server(&papers, "payment", "\"tls\": {\"mode\": \"mutual\", \"peers\": [\"spiffe://shop/payment\"]}", "",
+                      NULL, answer, NULL);
+    (void)snprintf(
+        members, sizeof(members),
+        "\"protocol\": \"%s\", \"circuit_breaker\": {\"enabled\": false}, \"retry\": {\"attempts\": 3}, " TLS,
+        protocols[_i]);
+    mesh_client *client = open_client(quoted(server, at), members);
+    for (int call = 0; call < 3; call++) {
+        mesh_result *result;
+        ck_assert_int_eq(mesh_call(client, "test", NULL, &result), MESH_TLS_REFUSED_BY_PEER);
+        size_t count = mesh_result_attempt_count(result);
+        ck_assert_msg(count >= 1 && count <= 3, "%zu attempts", count);
+        for (size_t i = 0; i < count; i++) {
+            mesh_attempt attempt = MESH_ATTEMPT_INIT;
+            ck_assert_int_eq(mesh_result_attempt(result, i, &attempt), MESH_OK);
+            ck_assert_int_eq(attempt.status, MESH_TLS_REFUSED_BY_PEER);
+            ck_assert_ptr_nonnull(strstr(attempt.reason, "access_denied"));
+            ck_assert_int_gt(attempt.tls_ns, 0);
+        }
+        mesh_result_free(result);
+    }
+    mesh_client_free(client);
+    mesh_server_free(server);
 }
 END_TEST
 
@@ -293,7 +396,10 @@ int main(void)
     tcase_add_test(tcase, test_identities);
     tcase_add_test(tcase, test_policy);
     tcase_add_test(tcase, test_one_wrong_endpoint);
+    tcase_add_test(tcase, test_verify_none);
     tcase_add_test(tcase, test_stalled_handshake);
+    tcase_add_test(tcase, test_time_of_a_refusal);
+    tcase_add_loop_test(tcase, test_refused_by_peer, 0, 3);
     tcase_add_test(tcase, test_free_while_shaking);
     tcase_add_test(tcase, test_plain_peer);
     tcase_add_test(tcase, test_external);

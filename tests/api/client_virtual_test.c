@@ -23,6 +23,7 @@ struct scene {
     struct clock_of_ours clock;
     struct http_script *script;
     struct memory_network *memory;
+    struct http_memory_peer *peer;
     mesh_client *client;
 };
 
@@ -51,9 +52,10 @@ static void scene_open(struct scene *scene, uint64_t seed, const char *service)
     scene->script = script_new();
     scene->memory = mesh__memory_new(&scene->clock.world);
     ck_assert_ptr_nonnull(scene->memory);
+    scene->peer = http_memory_peer_new(scene->memory, scene->script, &(struct http_layers){ NULL, false });
     for (int i = 0; i < 3; i++) {
         (void)snprintf(address, sizeof(address), "10.0.0.%d:80", i + 1);
-        http_peer_in_memory(scene->memory, address, scene->script, i);
+        http_memory_peer_listen(scene->peer, address, i);
     }
     size_t size = 0;
     for (; service[size]; size++)
@@ -74,6 +76,7 @@ static void scene_open(struct scene *scene, uint64_t seed, const char *service)
 static void scene_close(struct scene *scene)
 {
     mesh_client_free(scene->client);
+    http_memory_peer_free(scene->peer);
     mesh__memory_free(scene->memory);
     script_free(scene->script);
 }

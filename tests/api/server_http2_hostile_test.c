@@ -2,6 +2,7 @@
 /* server_http2_hostile_test.c - frames that no decent client sends: what they cost it, and that others are served on.
  */
 /* label: threaded */
+/* long */
 #include "api/server_http2_peer.h"
 
 #include <check.h>

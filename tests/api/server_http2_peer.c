@@ -172,6 +172,12 @@ static void wait_and_read(struct caller *caller)
         (void)mesh__http2_read(caller->conn, bytes, (size_t)got);
 }
 
+void caller_step(struct caller *caller)
+{
+    caller_flush(caller);
+    wait_and_read(caller);
+}
+
 void caller_run(struct caller *caller, bool (*done)(void *user), void *user)
 {
     for (;;) {

@@ -16,7 +16,9 @@ struct call {
     size_t header_count;
     const char *body;
     size_t body_size;
-    http2_next_fn *next; /* in place of the body */
+    body_next_fn *next; /* in place of the body */
+    size_t given;       /* of a body by `next` */
+    bool unending;      /* it never ends */
 
     struct http2_stream *stream; /* NULL once closed */
     int32_t status;              /* of the response's head; 0: none came */
@@ -59,6 +61,9 @@ int caller_ask(struct caller *caller, struct call *call);
 void caller_await(struct caller *caller, struct call *call);
 void caller_finish(struct caller *caller);
 void caller_until_gone(struct caller *caller);
+
+/* Sends what there is, then reads what comes next. */
+void caller_step(struct caller *caller);
 
 /* Sends what there is to send. */
 void caller_flush(struct caller *caller);

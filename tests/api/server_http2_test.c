@@ -327,13 +327,13 @@ END_TEST
 
 /* ---- time ---- */
 
-static enum http2_next nothing_yet(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
+static enum body_next nothing_yet(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
 {
     (void)user;
     (void)most;
     (void)trailers;
     *bytes = mesh__view("", 0);
-    return HTTP2_LATER;
+    return BODY_LATER;
 }
 
 /* A request that never ends is answered; what else is on the connection goes on. */
@@ -438,6 +438,21 @@ START_TEST(test_window_that_stays_shut)
 }
 END_TEST
 
+/* What the configuration says is what clients are told. */
+START_TEST(test_max_streams)
+{
+    struct caller caller;
+    struct call call = { .path = "/none" };
+    mesh_server *server = open_server("{\"workers\": 0, \"max_streams\": 3}", NULL, serve, NULL);
+    caller_connect(&caller, mesh_server_address(server));
+    ck_assert_int_eq(caller_ask(&caller, &call), 204);
+    ck_assert_uint_eq(mesh__http2_room(caller.conn), 3);
+    call_free(&call);
+    caller_close(&caller);
+    mesh_server_free(server);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("server: HTTP/2");
@@ -449,6 +464,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_answers_in_any_order, 0, 2);
     tcase_add_loop_test(tcase, test_reset, 0, 2);
     tcase_add_test(tcase, test_full_queue);
+    tcase_add_test(tcase, test_max_streams);
     tcase_add_test(tcase, test_request_timeout);
     tcase_add_loop_test(tcase, test_idle_timeout, 0, 2);
     tcase_add_loop_test(tcase, test_stops_half_way, 0, 2);

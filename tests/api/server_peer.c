@@ -139,24 +139,65 @@ bool answer_field(const struct answer *answer, const char *name, char *out, size
     return false;
 }
 
-bool peer_read(struct peer *peer, bool bodiless, struct answer *out)
+/* Moves the next bytes to the body. */
+static bool read_part(struct peer *peer, size_t size, struct answer *out)
 {
-    char length[32] = "0";
-    *out = (struct answer){ 0 };
-    if (!read_head(peer, out))
-        return false;
-    if (!bodiless)
-        (void)answer_field(out, "content-length", length, sizeof(length));
-    out->size = (size_t)strtoull(length, NULL, 10);
-    while (peer->size < out->size)
+    while (peer->size < size)
         if (!more(peer))
             return false;
-    out->body = malloc(out->size + 1);
+    out->body = realloc(out->body, out->size + size + 1);
     ck_assert_ptr_nonnull(out->body);
-    memcpy(out->body, peer->in, out->size);
+    memcpy(out->body + out->size, peer->in, size);
+    out->size += size;
     out->body[out->size] = '\0';
-    take(peer, out->size);
+    take(peer, size);
     return true;
+}
+
+/* Copies the next line, without its end. */
+static bool read_line(struct peer *peer, char *out, size_t room)
+{
+    const char *end;
+    while (peer->size == 0 || (end = strstr(peer->in, "\r\n")) == NULL)
+        if (!more(peer))
+            return false;
+    (void)snprintf(out, room, "%.*s", (int)(end - peer->in), peer->in);
+    take(peer, (size_t)(end - peer->in) + 2);
+    return true;
+}
+
+static bool read_chunks(struct peer *peer, struct answer *out)
+{
+    char line[512];
+    size_t size;
+    do {
+        if (!read_line(peer, line, sizeof(line)))
+            return false;
+        size = (size_t)strtoull(line, NULL, 16);
+        if (size > 0 && !(read_part(peer, size, out) && read_line(peer, line, sizeof(line))))
+            return false;
+    } while (size > 0);
+    while (read_line(peer, line, sizeof(line))) {
+        if (line[0] == '\0')
+            return true;
+        size_t at = strlen(out->trailers);
+        (void)snprintf(out->trailers + at, sizeof(out->trailers) - at, "%s\n", line);
+    }
+    return false;
+}
+
+bool peer_read(struct peer *peer, bool bodiless, struct answer *out)
+{
+    char length[32] = "0", coding[32] = "";
+    *out = (struct answer){ 0 };
+    if (!read_head(peer, out) || !read_part(peer, 0, out))
+        return false;
+    if (bodiless)
+        return true;
+    if (answer_field(out, "transfer-encoding", coding, sizeof(coding)))
+        return read_chunks(peer, out);
+    (void)answer_field(out, "content-length", length, sizeof(length));
+    return read_part(peer, (size_t)strtoull(length, NULL, 10), out);
 }
 
 void answer_free(struct answer *answer)

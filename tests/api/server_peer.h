@@ -21,6 +21,7 @@ struct answer {
     char head[4096]; /* NUL-terminated, with the empty line */
     char *body;      /* NUL-terminated */
     size_t size;
+    char trailers[512]; /* of a chunked body: as they came */
 };
 
 /* Connects to "127.0.0.1:80" or "unix:/path". */
@@ -32,7 +33,7 @@ void peer_reset(struct peer *peer); /* closes by RST */
 bool peer_send(struct peer *peer, const char *bytes, size_t size);
 bool peer_say(struct peer *peer, const char *text);
 
-/* Takes one response. `bodiless` for HEAD. False when the connection ended before its last byte. */
+/* Takes one response, whole or in chunks. `bodiless` for HEAD. False when the connection ended before its last byte. */
 bool peer_read(struct peer *peer, bool bodiless, struct answer *out);
 void answer_free(struct answer *answer);
 

@@ -72,6 +72,7 @@ START_TEST(test_spans)
     ck_assert_int_eq(spans.last.sampled, 0);
     ck_assert_int_eq(spans.last.status, MESH_OK);
     ck_assert_int_eq(spans.last.http_status, 404);
+    ck_assert_int_eq(spans.last.grpc_status, -1);
     ck_assert(spans.last.duration_ns >= 0 && spans.last.start_unix_ns > 0);
     ck_assert_str_eq(spans.service, "test");
     ck_assert_str_eq(spans.endpoint, mesh_server_address(server));

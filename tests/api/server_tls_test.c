@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* server_tls_test.c - a server that speaks TLS: whom it takes in each mode, whom it refuses, and new certificates. */
 /* label: threaded */
+/* long */
 #include "api/server_tls_scene.h"
 
 #include <check.h>

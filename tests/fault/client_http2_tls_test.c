@@ -9,6 +9,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ static struct papers papers;
 static struct issued leaf;
 static struct tls_identity *identity;
 static struct tls_spec *spec;
+static _Atomic int talked;    /* answers with something behind */
 static _Atomic int spoken[2]; /* connections that ALPN chose HTTP/1.1 for; HTTP/2 */
 
 static ssize_t read_below(void *user, void *bytes, size_t size)
@@ -53,12 +55,31 @@ static bool await(struct tls_connection *tls, struct hostile_connection *connect
     return true;
 }
 
+/* HTTP/2: answers requests one after the other, and speaks behind each answer while nobody listens. */
+static void talk(struct tls_connection *tls, struct hostile_connection *connection)
+{
+    static const char settings[] = "\0\0\0\4\0\0\0\0\0";
+    static const char ping[] = "\0\0\x08\6\0\0\0\0\0"
+                               "12345678";
+    bool open = say(tls, settings, sizeof(settings) - 1);
+    for (char id = 1; open; id = (char)(id + 2)) {
+        const char request[] = { 1, 5, 0, 0, 0, id }, answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, id, '\x88' };
+        open = await(tls, connection, request, sizeof(request)) && say(tls, answer, sizeof(answer)) &&
+               say(tls, id % 4 == 1 ? ping : settings, id % 4 == 1 ? sizeof(ping) - 1 : sizeof(settings) - 1);
+        atomic_fetch_add(&talked, 1);
+    }
+}
+
 /* HTTP/2: the first stream ends, or all do, with HTTP_1_1_REQUIRED. HTTP/1.1: 200. */
 static void serve(struct tls_connection *tls, struct hostile_connection *connection)
 {
     static const char reset[] = "\0\0\0\4\0\0\0\0\0\0\0\4\3\0\0\0\0\1\0\0\0\x0d";
     static const char goaway[] = "\0\0\0\4\0\0\0\0\0\0\0\x08\7\0\0\0\0\0\0\0\0\0\0\0\0\x0d";
-    bool http2 = strcmp(mesh__tls_report(tls)->alpn, "h2") == 0, all = connection->user != NULL;
+    bool http2 = strcmp(mesh__tls_report(tls)->alpn, "h2") == 0, all = connection->user == &papers;
+    if (connection->user == &talked) {
+        talk(tls, connection);
+        return;
+    }
     atomic_fetch_add(&spoken[http2], 1);
     if (http2) {
         /* The head of the request, which is whole: type, flags and stream of its frame. */
@@ -155,12 +176,30 @@ START_TEST(row_87_http1_required_over_tls)
 }
 END_TEST
 
+/* What an idle connection has to read is read before its next use, to the last byte. */
+START_TEST(an_idle_connection_has_something_to_say)
+{
+    struct hostile *peer = hostile_start(script, &talked);
+    mesh_client *client = open_client(peer);
+    atomic_store(&talked, 0);
+    for (int i = 0; i < 60; i++) {
+        fault_expect(fault_call(client, "POST"), MESH_OK, 200, 1, NULL);
+        while (atomic_load(&talked) == i)
+            sched_yield();
+    }
+    ck_assert_uint_eq(fault_counters(client).connects, 1);
+    mesh_client_free(client);
+    hostile_stop(peer);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("client: hostile HTTP/2 peers, TLS");
     TCase *tcase = tcase_create("tls");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, row_87_http1_required_over_tls, 0, 2);
+    tcase_add_test(tcase, an_idle_connection_has_something_to_say);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

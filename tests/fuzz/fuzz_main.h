@@ -2,9 +2,9 @@
 /* fuzz_main.h - the main() of a fuzz target where no fuzzing engine brings one (build with -DFUZZ_ENGINE if one does).
  *
  * With arguments it runs the target on each file or each file of a directory. Without, it runs the target on its corpus
- * and on FUZZ_ROUNDS mutations of it, from a fixed seed: the same inputs each time, in a second or two. A target
- * defines FUZZ_NAME (its folder in tests/fuzz/corpus) and FUZZ_WORDS (a list of strings that mean something to it)
- * before it includes this file.
+ * and on FUZZ_ROUNDS mutations of it, from a fixed seed: the same inputs each time, in a second or two; with
+ * FUZZ_SECONDS in the environment it goes on with further ones for so long. A target defines FUZZ_NAME (its folder in
+ * tests/fuzz/corpus) and FUZZ_WORDS (a list of strings that mean something to it) before it includes this file.
  */
 #ifndef MESH__TESTS_FUZZ_MAIN_H
 #define MESH__TESTS_FUZZ_MAIN_H
@@ -37,12 +37,15 @@ static inline void fuzz_fail(const char *condition, int line)
 #ifndef FUZZ_ENGINE
 
 #include <dirent.h>
+#include <time.h>
 
 #ifndef FUZZ_ROUNDS
 #define FUZZ_ROUNDS 60000
 #endif
 #define FUZZ_MAX_SEEDS 256
+#ifndef FUZZ_MAX_SIZE
 #define FUZZ_MAX_SIZE 2048
+#endif
 
 struct fuzz_corpus {
     struct buf seeds[FUZZ_MAX_SEEDS];
@@ -163,13 +166,17 @@ static void fuzz_mutate(struct buf *input, const struct fuzz_corpus *corpus, str
     }
 }
 
-static void fuzz_rounds(const struct fuzz_corpus *corpus)
+/* How many. */
+static long fuzz_rounds(const struct fuzz_corpus *corpus)
 {
+    const char *seconds = getenv("FUZZ_SECONDS");
+    time_t end = time(NULL) + (seconds ? atol(seconds) : 0);
+    long round = 0;
     struct rng rng;
     struct buf input;
     mesh__rng_init(&rng, 1);
     mesh__buf_init(&input, &mesh__mem_system, FUZZ_MAX_SIZE);
-    for (int round = 0; round < FUZZ_ROUNDS; round++) {
+    for (; round < FUZZ_ROUNDS || time(NULL) < end; round++) {
         const struct buf *seed = &corpus->seeds[fuzz_below(&rng, corpus->count)];
         mesh__buf_clear(&input);
         mesh__buf_append(&input, seed->data, seed->size);
@@ -179,6 +186,7 @@ static void fuzz_rounds(const struct fuzz_corpus *corpus)
         fuzz_run(input.data, input.size);
     }
     mesh__buf_fini(&input);
+    return round;
 }
 
 int main(int argc, char **argv)
@@ -198,9 +206,8 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < corpus.count; i++)
         fuzz_run(corpus.seeds[i].data, corpus.seeds[i].size);
-    if (argc == 1)
-        fuzz_rounds(&corpus);
-    printf("%s: %zu inputs and %d mutations\n", FUZZ_NAME, corpus.count, argc == 1 ? FUZZ_ROUNDS : 0);
+    long rounds = argc == 1 ? fuzz_rounds(&corpus) : 0;
+    printf("%s: %zu inputs and %ld mutations\n", FUZZ_NAME, corpus.count, rounds);
     for (size_t i = 0; i < corpus.count; i++)
         mesh__buf_fini(&corpus.seeds[i]);
     return 0;

@@ -60,7 +60,7 @@ static void fuzz_open(struct peer *peer, enum http2_role role)
 {
     static const struct http1_limits limits = { 1000, 8, 1 << 20 };
     struct http2_config config = { .role = role, .limits = limits, .max_streams = role == HTTP2_SERVER ? 8 : 0 };
-    struct http2_body body = body_of("a body that is sent");
+    struct body_source body = body_of("a body that is sent");
     *peer = (struct peer){ 0 };
     mesh__http2_pool_init(&peer->pool, &mesh__mem_system, 1 << 20);
     mesh__buf_init(&peer->log, &mesh__mem_system, 1 << 24);

@@ -2,6 +2,7 @@
 /* client_http2_test.c - the client over HTTP/2 against servers that others wrote: nghttpd, nginx and haproxy, in plain
  * text and over TLS, as `protocol` and ALPN say. */
 /* label: threaded */
+/* long */
 #include "interop/peers.h"
 
 #include <check.h>
@@ -9,12 +10,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define HTTP2 ", \"protocol\": \"http2\""
 #define HTTP1 ", \"protocol\": \"http1\""
 
 static struct papers papers;
-static struct peer_server server, behind;
+static struct foreign server, behind;
 
 static void setup(void)
 {
@@ -23,8 +25,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-    peers_kill(&server);
-    peers_kill(&behind);
+    peers_end(&server);
+    peers_end(&behind);
     papers_remove(&papers);
 }
 
@@ -150,6 +152,8 @@ START_TEST(more_calls_than_streams)
 }
 END_TEST
 
+/* But for what the peer has kept: each second brings another "date", of which the header table keeps the latest, two
+ * blocks each, until its 4 KiB are full. */
 START_TEST(steady_calls_take_no_memory)
 {
     start_server(_i == 1 ? NGHTTPD_TLS : NGHTTPD);
@@ -157,8 +161,10 @@ START_TEST(steady_calls_take_no_memory)
     peers_many(client, "/small", 80, 4000); /* more at once than later, so that no peak is a new one */
     unsigned long long before = atomic_load(&allocations);
     ck_assert_uint_gt(before, 0);
+    time_t began = time(NULL);
     peers_many(client, "/small", 20, 2000);
-    ck_assert_uint_eq(atomic_load(&allocations), before);
+    unsigned long long dates = (unsigned long long)(time(NULL) - began) + 1;
+    ck_assert_uint_le(atomic_load(&allocations) - before, 2 * dates);
     mesh_client_free(client);
 }
 END_TEST

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # mesh_nginx_test.py - the library against nginx, through the tool: framing, keep-alive, limits, reload and restart.
 # label: threaded
+# long
 import mesh_peers as peers
 from mesh_peers import mesh
 

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* peers.c - each server with its words in a file of the folder. What a test that failed leaves behind ends with its
- * process group. */
+/* peers.c - servers by their configuration, and calls to them. */
 #include "interop/peers.h"
 
-#include <arpa/inet.h>
 #include <check.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,55 +20,7 @@ void peers_make(struct papers *papers)
     papers_put(papers, "small", PEER_SMALL);
 }
 
-static struct sockaddr_in loopback(unsigned port)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
-}
-
-static unsigned free_port(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = loopback(0);
-    socklen_t size = sizeof(address);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
-static void await_server(const struct peer_server *server, const char *name)
-{
-    for (int i = 0; i < 4000; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        struct sockaddr_in address = loopback(server->port);
-        int error = connect(fd, (struct sockaddr *)&address, sizeof(address));
-        close(fd);
-        if (error == 0)
-            return;
-        ck_assert_msg(waitpid(server->pid, NULL, WNOHANG) == 0, "%s did not start", name);
-        usleep(5000); /* there is nothing to wait for but the port itself */
-    }
-    ck_abort_msg("%s did not listen", name);
-}
-
-static void start(struct peer_server *server, const struct papers *papers, const char *const *arguments)
-{
-    char log[100];
-    (void)snprintf(log, sizeof(log), "%s-%u.log", arguments[0], server->port);
-    server->pid = fork();
-    ck_assert_int_ge(server->pid, 0);
-    if (server->pid == 0) {
-        if (chdir(papers->folder) != 0 || freopen(log, "w", stdout) == NULL || dup2(fileno(stdout), STDERR_FILENO) < 0)
-            _exit(126);
-        execvp(arguments[0], (char *const *)(uintptr_t)arguments);
-        _exit(127);
-    }
-    await_server(server, arguments[0]);
-}
-
-void peers_kill(struct peer_server *server)
+void peers_end(struct foreign *server)
 {
     if (server->pid <= 0)
         return;
@@ -81,31 +29,26 @@ void peers_kill(struct peer_server *server)
     server->pid = 0;
 }
 
-void peers_nghttpd(struct peer_server *server, const struct papers *papers, bool tls)
+void peers_nghttpd(struct foreign *server, const struct papers *papers, bool tls)
 {
-    char port[16];
-    server->port = free_port();
-    (void)snprintf(port, sizeof(port), "%u", server->port);
-    const char *secure[] = { "nghttpd", "-n1", "-d.", port, "payment.key", "payment.pem", NULL };
-    const char *plain[] = { "nghttpd", "-n1", "-d.", "--no-tls", port, NULL };
-    start(server, papers, tls ? secure : plain);
+    foreign_start(server, papers->folder, foreign_port(),
+                  tls ? "nghttpd -n1 -d. $PORT payment.key payment.pem" : "nghttpd -n1 -d. --no-tls $PORT");
 }
 
-/* Puts the text into a file of the server's; its path. */
-static const char *put(const struct papers *papers, const struct peer_server *server, const char *text)
+/* Puts the text into a file of its own and starts the server with it. */
+static void start_with(struct foreign *server, const struct papers *papers, unsigned port, const char *text,
+                       const char *command)
 {
-    static char path[200];
     char name[32];
-    (void)snprintf(name, sizeof(name), "%u.conf", server->port);
+    (void)snprintf(name, sizeof(name), "%u.conf", port);
     papers_put(papers, name, text);
-    (void)snprintf(path, sizeof(path), "%s/%s", papers->folder, name);
-    return path;
+    foreign_start(server, papers->folder, port, command);
 }
 
-void peers_nginx(struct peer_server *server, const struct papers *papers, const char *listens)
+void peers_nginx(struct foreign *server, const struct papers *papers, const char *listens)
 {
     char text[1400];
-    server->port = free_port();
+    unsigned port = foreign_port();
     (void)snprintf(text, sizeof(text),
                    "daemon off; worker_processes 1; pid nginx-%u.pid; error_log stderr;\n%s"
                    "events { worker_connections 256; }\n"
@@ -113,16 +56,15 @@ void peers_nginx(struct peer_server *server, const struct papers *papers, const 
                    "uwsgi_temp_path u; scgi_temp_path s; server {\n"
                    "listen 127.0.0.1:%u %s; root %s; ssl_certificate payment.pem; ssl_certificate_key payment.key;\n"
                    "location /small { return 200 \"" PEER_SMALL "\"; } } }\n",
-                   server->port, getuid() == 0 ? "user root;\n" : "", server->port, listens, papers->folder);
-    const char *arguments[] = { "nginx", "-e", "stderr", "-p", papers->folder, "-c", put(papers, server, text), NULL };
-    start(server, papers, arguments);
+                   port, getuid() == 0 ? "user root;\n" : "", port, listens, papers->folder);
+    start_with(server, papers, port, text, "nginx -e stderr -p $PWD -c $PWD/$PORT.conf");
 }
 
-void peers_haproxy(struct peer_server *server, const struct papers *papers, const char *listens,
-                   const struct peer_server *behind)
+void peers_haproxy(struct foreign *server, const struct papers *papers, const char *listens,
+                   const struct foreign *behind)
 {
     char text[1400], both[16];
-    server->port = free_port();
+    unsigned port = foreign_port();
     (void)snprintf(text, sizeof(text),
                    "global\n  hard-stop-after 20s\n"
                    "defaults\n  mode http\n  timeout connect 20s\n  timeout client 20s\n  timeout server 20s\n"
@@ -130,14 +72,13 @@ void peers_haproxy(struct peer_server *server, const struct papers *papers, cons
                    "  http-request return status 200 content-type text/plain string \"" PEER_SMALL
                    "\" if { path /small }\n  default_backend back\n"
                    "backend back\n  server nghttpd 127.0.0.1:%u proto h2\n",
-                   server->port, listens, behind->port);
+                   port, listens, behind->port);
     /* It has a key beside its certificate in one file. */
     ck_assert_int_eq(papers_run(papers, both, sizeof(both), "cat payment.pem payment.key > both.pem"), 0);
-    const char *arguments[] = { "haproxy", "-W", "-f", put(papers, server, text), NULL };
-    start(server, papers, arguments);
+    start_with(server, papers, port, text, "haproxy -W -f $PORT.conf");
 }
 
-mesh_client *peers_client(const struct papers *papers, const struct peer_server *servers, size_t count,
+mesh_client *peers_client(const struct papers *papers, const struct foreign *servers, size_t count,
                           const mesh_allocator *allocator, const char *members)
 {
     char text[1000];

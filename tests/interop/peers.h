@@ -4,17 +4,11 @@
 #define TESTS_INTEROP_PEERS_H
 
 #include "api/server_papers.h"
-
-#include <sys/types.h>
+#include "interop/foreign.h"
 
 #define PEER_LARGE ((size_t)3 << 20)
 #define PEER_SMALL "a small answer"
 #define PEER_MUTUAL ", \"tls\": {\"mode\": \"mutual\", \"peers\": [\"spiffe://shop/payment\"]}"
-
-struct peer_server {
-    pid_t pid; /* 0: none */
-    unsigned port;
-};
 
 /* Papers of "payment" (servers) and "order" (clients), and what servers answer with: the files small and large. */
 void peers_make(struct papers *papers);
@@ -23,16 +17,16 @@ void peers_make(struct papers *papers);
  * speaks HTTP/2 only. `listens` is what nginx has behind the address, as "ssl http2; keepalive_requests 9", and
  * haproxy, as "proto h2"; haproxy has its answers but /small from `behind`, an nghttpd in plain text. Both have a
  * master process, which takes signals. */
-void peers_nghttpd(struct peer_server *server, const struct papers *papers, bool tls);
-void peers_nginx(struct peer_server *server, const struct papers *papers, const char *listens);
-void peers_haproxy(struct peer_server *server, const struct papers *papers, const char *listens,
-                   const struct peer_server *behind);
+void peers_nghttpd(struct foreign *server, const struct papers *papers, bool tls);
+void peers_nginx(struct foreign *server, const struct papers *papers, const char *listens);
+void peers_haproxy(struct foreign *server, const struct papers *papers, const char *listens,
+                   const struct foreign *behind);
 
 /* Ends it, with all of its processes, if it runs. */
-void peers_kill(struct peer_server *server);
+void peers_end(struct foreign *server);
 
 /* A client of one shard of the service "s" at these endpoints, with these members beside them, as PEER_MUTUAL. */
-mesh_client *peers_client(const struct papers *papers, const struct peer_server *servers, size_t count,
+mesh_client *peers_client(const struct papers *papers, const struct foreign *servers, size_t count,
                           const mesh_allocator *allocator, const char *members);
 
 mesh_request peers_request(const char *method, const char *path);

@@ -22,6 +22,33 @@ static void echo(mesh_exchange *exchange, void *user)
     (void)mesh_exchange_reply(exchange, &reply);
 }
 
+/* The same in pieces. */
+static void echo_in_pieces(mesh_exchange *exchange, void *user)
+{
+    (void)user;
+    char bytes[5000];
+    size_t got = 1;
+    const mesh_header header = { "x-method", 8, mesh_exchange_method(exchange),
+                                 strlen(mesh_exchange_method(exchange)) };
+    mesh_reply reply = MESH_REPLY_INIT;
+    reply.headers = &header;
+    reply.header_count = 1;
+    mesh_status status = mesh_exchange_read(exchange, bytes, sizeof(bytes), -1, &got);
+    reply.body = bytes;
+    reply.body_size = got;
+    if (status == MESH_OK)
+        status = mesh_exchange_respond(exchange, &reply);
+    while (status == MESH_OK && got > 0) {
+        status = mesh_exchange_read(exchange, bytes, sizeof(bytes), -1, &got);
+        if (status == MESH_OK)
+            status = mesh_exchange_write(exchange, bytes, got, -1, NULL);
+    }
+    if (status == MESH_OK)
+        (void)mesh_exchange_end(exchange, NULL, 0);
+    else
+        mesh_exchange_drop(exchange);
+}
+
 /* What the command prints, cut to the room; its exit status must be 0. */
 static void run(const char *command, char *out, size_t room)
 {
@@ -55,6 +82,8 @@ static const struct row rows[] = {
     { "--data-binary @FILE --output FILE.back --write-out '%{http_code} %{size_download}'", "200 3000000" },
     { "--data-binary @FILE --header 'Expect: 100-continue' --output FILE.back --write-out '%{size_download}'",
       "3000000" },
+    { "--http2-prior-knowledge --data-binary @FILE --output FILE.back --write-out '%{size_download}'", "3000000" },
+    { "--http2-prior-knowledge --data hello --header 'Expect: 100-continue' --expect100-timeout 19", "hello" },
     { "--header 'X-Long: LONG' --output /dev/null --write-out '%{http_code}'", "431" },
 };
 
@@ -85,19 +114,22 @@ static void make_file(const char *path)
 START_TEST(test_curl)
 {
     char command[24000], out[4096], url[160], path[64], back[80], large[9000];
-    mesh_server *server = open_server("{\"max_header\": \"8KiB\"}", NULL, echo, NULL);
+    const struct row *row = &rows[_i / 2];
+    mesh_options options = MESH_OPTIONS_INIT;
+    options.flags = _i & 1 ? MESH_STREAM_REQUESTS : 0;
+    mesh_server *server = open_server("{\"max_header\": \"8KiB\"}", &options, _i & 1 ? echo_in_pieces : echo, NULL);
     (void)snprintf(url, sizeof(url), "http://%s/path", mesh_server_address(server));
     (void)snprintf(path, sizeof(path), "/tmp/mesh-server-tools-%d", (int)getpid());
     (void)snprintf(back, sizeof(back), "%s.back", path);
     memset(large, 'a', sizeof(large));
     large[sizeof(large) - 1] = '\0';
     make_file(path);
-    (void)snprintf(command, sizeof(command), CURL "%s URL", rows[_i].arguments);
+    (void)snprintf(command, sizeof(command), CURL "%s URL", row->arguments);
     fill(command, sizeof(command), "URL", url);
     fill(command, sizeof(command), "FILE", path);
     fill(command, sizeof(command), "LONG", large);
     run(command, out, sizeof(out));
-    ck_assert_msg(strcmp(out, rows[_i].printed) == 0, "%s: %s", rows[_i].arguments, out);
+    ck_assert_msg(strcmp(out, row->printed) == 0, "%s: %s", row->arguments, out);
     if (access(back, F_OK) == 0) {
         (void)snprintf(command, sizeof(command), "cmp %s %s", path, back);
         run(command, out, sizeof(out));
@@ -143,7 +175,7 @@ int main(void)
     TCase *tcase = tcase_create("all");
     tcase_set_timeout(tcase, 60);
     suite_add_tcase(suite, tcase);
-    tcase_add_loop_test(tcase, test_curl, 0, sizeof(rows) / sizeof(rows[0]));
+    tcase_add_loop_test(tcase, test_curl, 0, 2 * sizeof(rows) / sizeof(rows[0]));
     tcase_add_test(tcase, test_curl_over_a_unix_socket);
     tcase_add_loop_test(tcase, test_wrk, 0, 2);
     SRunner *runner = srunner_create(suite);

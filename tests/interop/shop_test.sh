@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shop_test.sh - the shop of examples/shop does what it promises, and leaves no process behind, however it ends.
 #
-# It takes almost two minutes of real time, so it runs once: with the tests that the sanitizer builds leave out.
+# It takes a minute of real time, so it runs once: with the tests that the sanitizer builds leave out. With MESH_FULL set
+# it is played whole, beside the plain client, and once more over HTTP/1.1.
 # label: structure
 # serial
 set -uo pipefail
@@ -72,18 +73,29 @@ interrupt()
 
 interrupt INT 130
 interrupt TERM 143
-interrupt KILL 137 --no-tls
+interrupt KILL 137 --no-tls --http1
 check 'without TLS there are no certificates' test ! -e "$folder/KILL/meshcall/certs"
 
-mkdir "$folder/whole"
-"$shop" driver "$folder/whole" | tee "$folder/output"
-code=${PIPESTATUS[0]}
-passed=$((passed + $(grep -c '^PASS ' "$folder/output")))
-failed=$((failed + $(grep -c '^FAIL ' "$folder/output")))
-check 'every line of the judgement is there' test "$(grep -cE '^(PASS|FAIL) ' "$folder/output")" -eq 22
-check 'the exit code says whether a line failed' \
-    test "$((code != 0))" -eq "$(($(grep -c '^FAIL ' "$folder/output") > 0))"
-check 'no process is left' none_left whole
+# Plays it in the folder $1 with the options from $2 on.
+play()
+{
+    mkdir "$folder/$1"
+    "$shop" driver "$folder/$1" "${@:2}" | tee "$folder/output"
+    local code=${PIPESTATUS[0]}
+    passed=$((passed + $(grep -c '^PASS ' "$folder/output")))
+    failed=$((failed + $(grep -c '^FAIL ' "$folder/output")))
+    check "$1: every line of the judgement is there" test "$(grep -cE '^(PASS|FAIL) ' "$folder/output")" -eq 23
+    check "$1: the exit code says whether a line failed" \
+        test "$((code != 0))" -eq "$(($(grep -c '^FAIL ' "$folder/output") > 0))"
+    check "$1: no process is left" none_left "$1"
+}
+
+if [ -n "${MESH_FULL:-}" ]; then
+    play whole
+    play http1 --http1 --no-contrast
+else
+    play whole --no-contrast
+fi
 for program in frontdoor order inventory payment shipping; do
     check "$program.json is right, and asks for mutual TLS" mesh_accepts "$program"
 done

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # format_test.py - every C file looks as .clang-format says. Only version 14 is asked: others differ in details.
+# long
 import re
 import shutil
 

@@ -143,25 +143,29 @@ static void on_lower_ready(void *user, uint32_t events)
     self->stream.ready(self->stream.user, events);
 }
 
+struct stream *inverting_stream_new(struct stream *lower)
+{
+    struct inverting *self = calloc(1, sizeof(*self));
+    if (self == NULL)
+        abort();
+    self->stream.ops = &inverting_ops;
+    self->read_needs_write = true;
+    self->write_needs_event = true;
+    self->lower = lower;
+    lower->ready = on_lower_ready;
+    lower->user = self;
+    return &self->stream;
+}
+
 static int inverting_connect(const struct world *world, struct loop *loop, const struct address *address,
                              struct stream **out)
 {
     const struct inverting_world *own = world->user;
-    struct inverting *self = calloc(1, sizeof(*self));
-    if (self == NULL)
-        return -ENOMEM;
-    self->stream.ops = &inverting_ops;
-    self->read_needs_write = true;
-    self->write_needs_event = true;
-    int error = own->lower->connect(own->lower, loop, address, &self->lower);
-    if (error) {
-        free(self);
-        return error;
-    }
-    self->lower->ready = on_lower_ready;
-    self->lower->user = self;
-    *out = &self->stream;
-    return 0;
+    struct stream *lower;
+    int error = own->lower->connect(own->lower, loop, address, &lower);
+    if (error == 0)
+        *out = inverting_stream_new(lower);
+    return error;
 }
 
 static mesh_nanos inverting_now(const struct world *world)

@@ -17,4 +17,7 @@ struct inverting_world {
 
 void inverting_world_init(struct inverting_world *, const struct world *lower);
 
+/* One such stream; it owns the lower one. The test ends where memory is out. */
+struct stream *inverting_stream_new(struct stream *lower);
+
 #endif

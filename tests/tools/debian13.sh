@@ -71,6 +71,13 @@ copy_sources()
     done
 }
 
+# It runs on either release, and is brought by this machine's pip.
+copy_envoy()
+{
+    local envoy
+    envoy=$(tests/tools/envoy.sh) && mkdir -p "$1/build/envoy" && cp -u "$envoy" "$1/build/envoy/"
+}
+
 # The rest runs in a mount namespace: this machine's /dev and /proc within the tree, and nowhere else.
 enter()
 {
@@ -97,5 +104,6 @@ if [ ! -d "$tree" ]; then
     echo "debian13: made the tree, $((SECONDS - start)) s"
 fi
 copy_sources || give_up 'the checkout could not be copied'
+copy_envoy "$tree/srv/$copy" || give_up 'Envoy could not be had'
 unshare --mount true || give_up 'there are no mount namespaces here'
 exec unshare --mount --propagation private "$0" --inside "$@"

@@ -37,8 +37,9 @@ choose()
 }
 
 missing=()
-while read -r names; do
+while read -r names unless; do
     present=no
+    if [ -n "$unless" ] && command -v "${unless#!}" >/dev/null; then present=yes; fi
     for name in ${names//|/ }; do
         if installed "$name"; then present=yes; fi
     done

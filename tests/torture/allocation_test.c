@@ -2,6 +2,7 @@
 /* allocation_test.c - whole lives of clients in which the k-th allocation fails, for each k until none is left to fail:
  * every failure is a proper status, nothing leaks, and the client goes on. */
 /* label: threaded */
+/* long */
 #include "client/client.h"
 #include "net/memory.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* balance_test.c - the order of preference for every algorithm, then what is particular to each. */
+/* long */
 #include "balance/balance.h"
 
 #include "base/rng.h"

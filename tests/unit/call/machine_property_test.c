@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine_property_test.c - what holds for every sequence of events, sensible or not. */
+/* long */
 #include "call/machine.h"
 
 #include "base/rng.h"
@@ -17,7 +18,7 @@ struct trial {
     struct machine machine;
     mesh_nanos now, timer;
     uint32_t started, reported, stopped, frees;
-    bool live_attempt, admitted, released, done, committed;
+    bool live_attempt, admitted, released, done, committed, delivered;
     int retry_places;
     int32_t next_answer; /* the event that has to come next; -1: any */
     mesh_status answer;
@@ -33,7 +34,7 @@ static void new_call(struct trial *t)
     struct rng rng = t->rng;
     *t = (struct trial){ .rng = rng, .timer = NANOS_NEVER, .next_answer = -1 };
     t->retry = (struct retry_config){ .attempts = 1 + below(t, RETRY_ATTEMPTS_MAX),
-                                      .on = below(t, 128),
+                                      .on = below(t, 4096),
                                       .non_idempotent = below(t, 4) == 0,
                                       .per_try_timeout = (mesh_nanos)below(t, 3) * 100 * NANOS_MS,
                                       .backoff_base = (mesh_nanos)below(t, 30) * NANOS_MS,
@@ -106,7 +107,7 @@ static void on_effect(struct trial *t, const struct effect *effect)
     case EFFECT_START:
         ck_assert_msg(!t->live_attempt && effect->attempt == t->started, "one attempt at a time");
         ck_assert_msg(mesh__deadline_fits(t->config.deadline.at, t->now, 0), "started with less than 1 ms left");
-        ck_assert_msg(!t->committed, "an attempt after a response was handed on");
+        ck_assert_msg(!t->committed, "an attempt behind one that was the last");
         t->live_attempt = true;
         t->started++;
         break;
@@ -118,8 +119,8 @@ static void on_effect(struct trial *t, const struct effect *effect)
         on_report(t, effect->attempt);
         break;
     case EFFECT_DELIVER:
-        ck_assert(t->live_attempt && !t->committed && t->config.commit_on_head);
-        t->committed = true;
+        ck_assert(t->live_attempt && !t->delivered && t->config.commit_on_head);
+        t->committed = t->delivered = true;
         break;
     case EFFECT_RELEASE:
         ck_assert_msg(t->admitted && !t->released, "RELEASE twice or for nothing");
@@ -152,8 +153,13 @@ static struct machine_input any_input(struct trial *t)
         .others = below(t, 2) == 0,
         .ticket = (uint16_t)below(t, 1024),
         .retry_after = (mesh_nanos)below(t, 4) * 100 * NANOS_MS - 1,
+        .grpc_status = (int32_t)below(t, 18),
+        .pushed_back = below(t, 4) == 0,
+        .pushback = (mesh_nanos)below(t, 4) * 100 * NANOS_MS - 1,
         .random = below(t, UINT32_MAX),
     };
+    if (below(t, 20) == 0)
+        input.event = EVENT_COMMIT;
     if (t->machine.state == MACHINE_NEW && below(t, 4))
         input.event = EVENT_START;
     if (t->machine.state == MACHINE_RESOLVING && below(t, 2))
@@ -193,6 +199,7 @@ static void step(struct trial *t)
     for (uint32_t i = 0; i < effects.count; i++)
         on_effect(t, &effects.list[i]);
     ck_assert_msg(!picked || t->started == before + 1, "a pick is followed by START");
+    t->committed |= t->machine.state == MACHINE_COMMITTED;
     if (!t->done && t->machine.state != MACHINE_NEW)
         ck_assert_msg(t->timer <= t->config.deadline.at && t->timer == t->machine.armed, "the timer is set");
     ck_assert_uint_le(t->machine.counted, t->retry.attempts);
@@ -203,7 +210,7 @@ START_TEST(invariants)
 {
     struct trial t = { .next_answer = -1 };
     mesh__rng_init(&t.rng, (uint64_t)_i);
-    uint32_t calls = 0, tries = 0, deepest = 0, delivered = 0;
+    uint32_t calls = 0, tries = 0, deepest = 0, delivered = 0, undelivered = 0;
     new_call(&t);
     uint32_t after = 0;
     for (int i = 0; i < STEPS; i++) {
@@ -212,14 +219,15 @@ START_TEST(invariants)
             continue;
         calls++;
         tries += t.started;
-        delivered += t.committed;
+        delivered += t.delivered;
+        undelivered += t.committed && !t.delivered;
         deepest = t.started > deepest ? t.started : deepest;
         after = 0;
         new_call(&t);
     }
-    ck_assert_msg(calls > 1000 && tries > calls / 2 && deepest > 4 && delivered > 50,
-                  "the walk is worth something: %u calls, %u tries, at most %u, %u delivered", calls, tries, deepest,
-                  delivered);
+    ck_assert_msg(calls > 1000 && tries > calls / 2 && deepest > 4 && delivered > 50 && undelivered > 50,
+                  "the walk is worth something: %u calls, %u tries, at most %u, %u delivered, %u committed before that",
+                  calls, tries, deepest, delivered, undelivered);
 }
 END_TEST
 

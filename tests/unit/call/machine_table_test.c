@@ -4,11 +4,11 @@
 
 #include <stdlib.h>
 
-enum { STATES = 9, EVENTS = 13 };
+enum { STATES = 9, EVENTS = 14 };
 
 static const char *const event_names[EVENTS] = { "START",          "RESOLVED", "ADMITTED", "PICKED", "READY",
                                                  "SENT",           "HEAD",     "BODY",     "END",    "FAILED",
-                                                 "RETRY_ADMITTED", "TIMER",    "CANCEL" };
+                                                 "RETRY_ADMITTED", "TIMER",    "CANCEL",   "COMMIT" };
 
 /* Each at 30 ms with status MESH_OK (FAILED: MESH_RESET, the request sent), about attempt 0. NULL: nothing changes. */
 static const char *const table[STATES][EVENTS] = {
@@ -32,7 +32,7 @@ static const char *const table[STATES][EVENTS] = {
     [MACHINE_BACKOFF] = { [EVENT_TIMER] = "BACKOFF: ARM@45", [EVENT_CANCEL] = "DONE: RELEASE DONE0:20" },
     [MACHINE_COMMITTED] = { [EVENT_END] = "DONE: REPORT0 RELEASE DONE0:0",
                             [EVENT_FAILED] = "DONE: REPORT0 RELEASE DONE0:80",
-                            [EVENT_TIMER] = "COMMITTED: ARM@410",
+                            [EVENT_TIMER] = "COMMITTED: ARM@1000",
                             [EVENT_CANCEL] = "DONE: STOP0 REPORT0 RELEASE DONE0:20" },
     [MACHINE_DONE] = { NULL },
 };
@@ -115,7 +115,8 @@ static const struct {
     { MACHINE_BACKOFF, 45, { .event = EVENT_TIMER }, "PICKING: ARM@1000 PICK1" },
     { MACHINE_BACKOFF, 1000, { .event = EVENT_TIMER }, "DONE: RELEASE DONE0:80" },
     { MACHINE_BACKOFF, 30, { .event = EVENT_END }, "BACKOFF:" },
-    { MACHINE_COMMITTED, 410, { .event = EVENT_TIMER }, "DONE: STOP0 REPORT0 RELEASE DONE0:31" },
+    { MACHINE_COMMITTED, 410, { .event = EVENT_TIMER }, "COMMITTED: ARM@1000" },
+    { MACHINE_COMMITTED, 1000, { .event = EVENT_TIMER }, "DONE: STOP0 REPORT0 RELEASE DONE0:30" },
     { MACHINE_COMMITTED, 30, { .event = EVENT_FAILED, .attempt = 3, .status = MESH_RESET }, "COMMITTED:" },
 };
 
@@ -126,6 +127,72 @@ START_TEST(variant)
     const char *answer = script_feed(&s, variants[_i].ms, variants[_i].input);
     ck_assert_msg(strcmp(answer, variants[_i].answer) == 0, "row %d gives \"%s\", not \"%s\"", _i, answer,
                   variants[_i].answer);
+}
+END_TEST
+
+/* Of a stream: what COMMIT does by what had come before it, and what the attempt behind it ends with. Retried if it
+ * could be. */
+static const struct {
+    int32_t head; /* before it; 0: none */
+    const char *answer;
+    int64_t ms;
+    struct machine_input next;
+    const char *next_answer;
+    enum mesh_stop stop;
+} commits[] = {
+    { 0, "COMMITTED: ARM@1000", 410, { .event = EVENT_TIMER }, "COMMITTED: ARM@1000", MESH_STOP_NONE },
+    { 0, "COMMITTED: ARM@1000", 30, { .event = EVENT_COMMIT }, "COMMITTED:", MESH_STOP_NONE },
+    { 0,
+      "COMMITTED: ARM@1000",
+      30,
+      { .event = EVENT_HEAD, .http_status = 503 },
+      "COMMITTED: DELIVER0",
+      MESH_STOP_NONE },
+    { 0,
+      "COMMITTED: ARM@1000",
+      30,
+      { .event = EVENT_FAILED, .status = MESH_RESET },
+      "DONE: REPORT0 RELEASE DONE0:80",
+      MESH_STOP_REPLAY },
+    { 0,
+      "COMMITTED: ARM@1000",
+      30,
+      { .event = EVENT_FAILED, .status = MESH_PROTOCOL },
+      "DONE: REPORT0 RELEASE DONE0:110",
+      MESH_STOP_NOT_RETRYABLE },
+    { 0,
+      "COMMITTED: ARM@1000",
+      1000,
+      { .event = EVENT_TIMER },
+      "DONE: STOP0 REPORT0 RELEASE DONE0:30",
+      MESH_STOP_DEADLINE },
+    { 0, "COMMITTED: ARM@1000", 30, { .event = EVENT_CANCEL }, "DONE: STOP0 REPORT0 RELEASE DONE0:20", MESH_STOP_NONE },
+    { 503,
+      "COMMITTED: ARM@1000 DELIVER0",
+      30,
+      { .event = EVENT_END },
+      "DONE: REPORT0 RELEASE DONE0:0",
+      MESH_STOP_REPLAY },
+    { 503,
+      "COMMITTED: ARM@1000 DELIVER0",
+      30,
+      { .event = EVENT_FAILED, .status = MESH_RESET },
+      "DONE: REPORT0 RELEASE DONE0:80",
+      MESH_STOP_NOT_RETRYABLE },
+};
+
+START_TEST(commit_before_the_head)
+{
+    struct script s;
+    enter(&s, MACHINE_TRYING);
+    ck_assert_str_eq(FEED(&s, 20, COMMIT, .attempt = 0), "TRYING:"); /* a buffered call keeps everything */
+    s.config.commit_on_head = true;
+    ck_assert_str_eq(FEED(&s, 20, COMMIT, .attempt = 1), "TRYING:");
+    if (commits[_i].head)
+        ck_assert_str_eq(FEED(&s, 20, HEAD, .http_status = commits[_i].head, .retry_after = -1), "TRYING:");
+    ck_assert_str_eq(FEED(&s, 20, COMMIT, .attempt = 0), commits[_i].answer);
+    ck_assert_str_eq(script_feed(&s, commits[_i].ms, commits[_i].next), commits[_i].next_answer);
+    ck_assert_int_eq(s.machine.attempts[0].stop, commits[_i].stop);
 }
 END_TEST
 
@@ -154,6 +221,7 @@ int main(void)
     TCase *tcase = tcase_create("machine_table");
     tcase_add_loop_test(tcase, every_pair, 0, STATES * EVENTS);
     tcase_add_loop_test(tcase, variant, 0, (int)(sizeof(variants) / sizeof(variants[0])));
+    tcase_add_loop_test(tcase, commit_before_the_head, 0, (int)(sizeof(commits) / sizeof(commits[0])));
     tcase_add_test(tcase, pick_of_a_retry_fails);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -311,6 +311,75 @@ START_TEST(retry_after_is_clamped)
 }
 END_TEST
 
+/* A gRPC response of UNAVAILABLE at `ms` with this push-back in ms. */
+static const char *push_back(struct script *s, int64_t ms, uint8_t attempt, int64_t pushback)
+{
+    FEED(s, ms, HEAD, .attempt = attempt, .http_status = 200, .retry_after = -1);
+    return FEED(s, ms, END, .attempt = attempt, .grpc_status = MESH_GRPC_UNAVAILABLE, .pushed_back = true,
+                .pushback = pushback < 0 ? -1 : pushback * NANOS_MS);
+}
+
+START_TEST(grpc_pushback_names_the_pause_and_backing_off_begins_anew)
+{
+    struct script s;
+    script_init(&s);
+    s.retry.on |= RETRY_ON_UNAVAILABLE;
+    s.retry.attempts = 5;
+    script_try(&s, 0);
+    ck_assert_str_eq(push_back(&s, 10, 0, 70), "ASKING: REPORT0 ARM@1000 ASK_RETRY");
+    ck_assert_str_eq(FEED(&s, 10, RETRY_ADMITTED, .random = 0, .others = true), "BACKOFF: ARM@80");
+    ck_assert_int_eq(s.machine.attempts[0].retry, MESH_RETRY_UNAVAILABLE);
+    FEED(&s, 80, TIMER, .status = 0);
+    FEED(&s, 80, PICKED, .status = 0);
+    push_back(&s, 90, 1, 0);
+    ck_assert_str_eq(FEED(&s, 90, RETRY_ADMITTED, .random = UINT32_MAX, .others = true), "PICKING: PICK2");
+    FEED(&s, 90, PICKED, .status = 0);
+    FEED(&s, 100, HEAD, .attempt = 2, .http_status = 200, .retry_after = -1);
+    FEED(&s, 100, END, .attempt = 2, .grpc_status = MESH_GRPC_UNAVAILABLE);
+    ck_assert_str_eq(FEED(&s, 100, RETRY_ADMITTED, .random = UINT32_MAX, .others = true), "BACKOFF: ARM@125");
+}
+END_TEST
+
+START_TEST(grpc_pushback_may_forbid_a_retry_or_not_fit)
+{
+    struct script s;
+    script_init(&s);
+    s.retry.on |= RETRY_ON_UNAVAILABLE;
+    script_try(&s, 0);
+    ck_assert_str_eq(push_back(&s, 10, 0, -1), "DONE: REPORT0 RELEASE DONE0:0");
+    ck_assert_int_eq(s.machine.attempts[0].stop, MESH_STOP_PUSHBACK);
+    ck_assert_int_eq(s.machine.attempts[0].report.grpc_status, MESH_GRPC_UNAVAILABLE);
+    script_init(&s);
+    s.retry.on |= RETRY_ON_UNAVAILABLE;
+    script_try(&s, 0);
+    push_back(&s, 10, 0, 1000000);
+    ck_assert_int_eq(s.machine.attempts[0].report.pushback, 300 * NANOS_S);
+    ck_assert_str_eq(FEED(&s, 10, RETRY_ADMITTED, .others = true), "DONE: RELEASE DONE0:0");
+    ck_assert_int_eq(s.machine.attempts[0].stop, MESH_STOP_DEADLINE);
+}
+END_TEST
+
+/* A head that is all of a gRPC response may say that a retry is wanted. */
+START_TEST(grpc_status_in_the_head_is_looked_at_before_it_is_handed_on)
+{
+    static const struct {
+        int32_t grpc_status;
+        const char *answer;
+    } rows[] = { { MESH_GRPC_OK, "COMMITTED: ARM@1000 DELIVER0" },
+                 { MESH_GRPC_ABORTED, "COMMITTED: ARM@1000 DELIVER0" },
+                 { MESH_GRPC_UNAVAILABLE, "TRYING:" } };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct script s;
+        script_init(&s);
+        s.retry.on |= RETRY_ON_UNAVAILABLE;
+        s.config.commit_on_head = true;
+        script_try(&s, 0);
+        ck_assert_str_eq(FEED(&s, 10, HEAD, .http_status = 200, .retry_after = -1, .grpc_status = rows[i].grpc_status),
+                         rows[i].answer);
+    }
+}
+END_TEST
+
 START_TEST(last_outcome_is_that_of_the_attempt_that_just_ended)
 {
     struct script s;
@@ -349,7 +418,7 @@ START_TEST(head_commits)
 {
     struct script s;
     make_stream(&s);
-    ck_assert_str_eq(FEED(&s, 10, HEAD, .http_status = 200, .retry_after = -1), "COMMITTED: DELIVER0");
+    ck_assert_str_eq(FEED(&s, 10, HEAD, .http_status = 200, .retry_after = -1), "COMMITTED: ARM@1000 DELIVER0");
     ck_assert_str_eq(FEED(&s, 11, HEAD, .http_status = 200, .retry_after = -1), "COMMITTED:");
     ck_assert_str_eq(FEED(&s, 12, FAILED, .status = MESH_PARTIAL_RESPONSE), "DONE: REPORT0 RELEASE DONE0:81");
     ck_assert_int_eq(s.machine.attempts[0].stop, MESH_STOP_NOT_RETRYABLE);
@@ -364,10 +433,32 @@ START_TEST(head_that_may_be_retried_is_withheld)
     ck_assert_str_eq(FEED(&s, 11, END, .attempt = 0), "ASKING: REPORT0 ARM@1000 ASK_RETRY");
     FEED(&s, 11, RETRY_ADMITTED, .others = true);
     FEED(&s, 11, PICKED, .status = 0);
-    ck_assert_str_eq(FEED(&s, 12, HEAD, .attempt = 1, .http_status = 503, .retry_after = -1), "COMMITTED: DELIVER1");
+    ck_assert_str_eq(FEED(&s, 12, HEAD, .attempt = 1, .http_status = 503, .retry_after = -1),
+                     "COMMITTED: ARM@1000 DELIVER1");
     make_stream(&s);
     s.config.idempotent = false;
-    ck_assert_str_eq(FEED(&s, 10, HEAD, .http_status = 503, .retry_after = -1), "COMMITTED: DELIVER0");
+    ck_assert_str_eq(FEED(&s, 10, HEAD, .http_status = 503, .retry_after = -1), "COMMITTED: ARM@1000 DELIVER0");
+}
+END_TEST
+
+/* An open stream is no slow endpoint, and one that lasts until the deadline no broken one. */
+START_TEST(an_endpoint_is_judged_by_its_head)
+{
+    static const struct {
+        enum machine_event event;
+        enum breaker_event verdict;
+        enum sample sample;
+    } rows[] = { { EVENT_END, BREAKER_SUCCESS, SAMPLE_RECORD }, { EVENT_TIMER, BREAKER_NEUTRAL, SAMPLE_RAISE } };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct script s;
+        make_stream(&s);
+        FEED(&s, 10, HEAD, .http_status = 200, .retry_after = -1);
+        script_feed(&s, 1000, (struct machine_input){ .event = rows[i].event });
+        ck_assert_int_eq(s.machine.state, MACHINE_DONE);
+        ck_assert_int_eq(s.machine.attempts[0].verdict.breaker, rows[i].verdict);
+        ck_assert_int_eq(s.machine.attempts[0].verdict.sample, rows[i].sample);
+        ck_assert_int_eq(s.machine.attempts[0].verdict.sample_ns, 10 * NANOS_MS);
+    }
 }
 END_TEST
 
@@ -392,10 +483,14 @@ int main(void)
     tcase_add_test(tcase, backoff_doubles_with_full_jitter);
     tcase_add_test(tcase, retry_after_is_honoured_where_there_is_no_other_endpoint);
     tcase_add_test(tcase, retry_after_is_clamped);
+    tcase_add_test(tcase, grpc_pushback_names_the_pause_and_backing_off_begins_anew);
+    tcase_add_test(tcase, grpc_pushback_may_forbid_a_retry_or_not_fit);
+    tcase_add_test(tcase, grpc_status_in_the_head_is_looked_at_before_it_is_handed_on);
     tcase_add_test(tcase, last_outcome_is_that_of_the_attempt_that_just_ended);
     tcase_add_test(tcase, half_a_response_may_be_repeated_when_buffered);
     tcase_add_test(tcase, head_commits);
     tcase_add_test(tcase, head_that_may_be_retried_is_withheld);
+    tcase_add_test(tcase, an_endpoint_is_judged_by_its_head);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

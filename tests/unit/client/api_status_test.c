@@ -25,6 +25,7 @@ static const struct expected table[] = {
     { "ESTALE", "usage", "-", "the call has already ended", 5, 0 },
     { "ECLOSED", "usage", "-", "the client or server was closed", 6, 0 },
     { "EUNSUPPORTED", "usage", "-", "this build does not have the feature", 7, 0 },
+    { "EAGAIN", "usage", "-", "nothing could be done without waiting", 8, 0 },
     { "CANCELLED", "cancelled", "DC", "the call was cancelled", 20, 0 },
     { "DEADLINE", "deadline", "UT", "the deadline passed", 30, 1 },
     { "PER_TRY_TIMEOUT", "deadline", "UT", "the attempt took longer than per_try_timeout", 31, 1 },
@@ -125,7 +126,7 @@ START_TEST(every_other_number_is_unknown)
             listed = listed || table[i].number == number;
         ck_assert_msg(listed == (strcmp(mesh_status_name(number), "UNKNOWN") != 0), "%d", number);
     }
-    static const int32_t strangers[] = { -1, 8, 255, 256, INT32_MAX, INT32_MIN };
+    static const int32_t strangers[] = { -1, 9, 255, 256, INT32_MAX, INT32_MIN };
     for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
         ck_assert_str_eq(mesh_status_name(strangers[i]), "UNKNOWN");
         ck_assert_str_ne(mesh_status_text(strangers[i]), "");

@@ -107,6 +107,42 @@ START_TEST(static_results_belong_to_nobody)
 }
 END_TEST
 
+static void look_at_fields(const struct mesh_result *result, size_t headers, size_t trailers)
+{
+    mesh_header field;
+    ck_assert_uint_eq(mesh_result_header_count(result), headers);
+    ck_assert_uint_eq(mesh_result_trailer_count(result), trailers);
+    ck_assert_int_eq(mesh_result_header(result, headers, &field), MESH_EINVAL);
+    ck_assert_int_eq(mesh_result_trailer(result, trailers, &field), MESH_EINVAL);
+    ck_assert_int_eq(mesh_result_trailer(result, 0, NULL), MESH_EINVAL);
+    ck_assert_int_eq(mesh_result_trailer(result, 0, &field), trailers > 0 ? MESH_OK : MESH_EINVAL);
+    ck_assert_ptr_null(mesh_result_trailer_value(result, NULL));
+    ck_assert_ptr_null(mesh_result_trailer_value(result, "x")); /* a header only */
+    ck_assert_ptr_null(mesh_result_header_value(result, "grpc-status"));
+}
+
+START_TEST(headers_and_trailers_are_copies_of_their_own)
+{
+    static const mesh_header headers[] = { { "x", 1, "head", 4 } };
+    static const mesh_header trailers[] = { { "Grpc-Status", 11, "0", 1 }, { "empty", 5, NULL, 0 } };
+    struct mesh_result *result = mesh__result_take(store);
+    look_at_fields(NULL, 0, 0);
+    look_at_fields(result, 0, 0);
+    ck_assert(mesh__result_set_trailers(result, trailers, 2));
+    look_at_fields(result, 0, 2);
+    ck_assert(mesh__result_set_headers(result, headers, 1));
+    look_at_fields(result, 1, 2);
+    ck_assert_str_eq(mesh_result_trailer_value(result, "grpc-status"), "0");
+    ck_assert_str_eq(mesh_result_trailer_value(result, "EMPTY"), "");
+    ck_assert_str_eq(mesh_result_header_value(result, "X"), "head");
+    mesh__result_drop_response(result);
+    look_at_fields(result, 0, 0);
+    mesh__result_release(result);
+    mesh__store_close(store);
+    ck_assert_int_eq(atomic_load(&blocks), 0);
+}
+END_TEST
+
 /* ---- many threads ---- */
 
 #define THREADS 8
@@ -215,6 +251,7 @@ int main(void)
         each_store_gets_its_own_back,
         blocks_outlive_their_store,
         static_results_belong_to_nobody,
+        headers_and_trailers_are_copies_of_their_own,
         no_block_has_two_holders_and_none_is_made_in_vain,
         a_store_is_closed_while_blocks_come_back,
     };

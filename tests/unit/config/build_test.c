@@ -96,6 +96,7 @@ START_TEST(defaults)
     ck_assert_uint_eq(v->workers, 4);
     ck_assert_uint_eq(v->max_pending, 1024);
     ck_assert_uint_eq(v->max_connections, 1024);
+    ck_assert_uint_eq(v->max_streams, 100);
     ck_assert_uint_eq(v->max_body, 8 << 20);
     ck_assert_uint_eq(v->max_header, 60 << 10);
     ck_assert_uint_eq(v->max_headers, 100);
@@ -210,6 +211,7 @@ START_TEST(servers_and_dns)
     ck_assert_uint_eq(v->workers, 0);
     ck_assert_uint_eq(v->max_pending, 5);
     ck_assert_uint_eq(v->max_connections, 6);
+    ck_assert_uint_eq(v->max_streams, 11);
     ck_assert_uint_eq(v->max_body, 1000);
     ck_assert_uint_eq(v->max_header, 2048);
     ck_assert_uint_eq(v->max_headers, 7);

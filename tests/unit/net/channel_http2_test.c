@@ -40,6 +40,49 @@ START_TEST(goaway_with_exchanges_in_flight)
 }
 END_TEST
 
+struct late {
+    struct loop_timer timer;
+    struct talk talk;
+    bool moved;
+};
+
+static void ask_late(struct loop_timer *timer)
+{
+    struct late *late = CONTAINER_OF(timer, struct late, timer);
+    ask(&late->talk, 0, "");
+    late->talk.exchange.moved = late->moved;
+}
+
+/* A connection that went away in order before it took anything of an exchange is no attempt at all: another one does.
+ * Once; then it is told. */
+START_TEST(goaway_before_anything_was_sent)
+{
+    static const struct {
+        uint32_t code;
+        bool moved;
+        const char *story;
+    } rows[] = { { HTTP2_NO_ERROR, false, "rrs" },
+                 { HTTP2_NO_ERROR, true, "rf" },
+                 { HTTP2_INTERNAL_ERROR, false, "rf" } };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct talk busy = { 0 };
+        ask_by_hand(&busy, 1);
+        struct late late = { .timer.fire = ask_late, .moved = rows[i].moved };
+        scene.now += NANOS_MS;
+        say_goaway(1, rows[i].code); /* read in this turn, before what is asked in it is sent */
+        ck_assert(mesh__loop_timer_set(&scene.loop, &late.timer, scene.now));
+        pass(0);
+        ck_assert_msg(strcmp(late.talk.story, rows[i].story) == 0, "row %zu: %s", i, late.talk.story);
+        ck_assert_str_eq(busy.story, "rs");
+        ck_assert_uint_eq(scene.connections, late.talk.story[1] == 'f' ? 1 : 2);
+        mesh__exchange_cancel(&late.talk.exchange);
+        mesh__exchange_cancel(&busy.exchange);
+        mesh__pool_group_yield(&scene.group);
+        pass_a_little();
+    }
+}
+END_TEST
+
 START_TEST(how_streams_are_reset)
 {
     static const struct {
@@ -344,6 +387,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         goaway_with_exchanges_in_flight,
+        goaway_before_anything_was_sent,
         how_streams_are_reset,
         the_peer_wants_http1,
         the_peer_speaks_http1_only,

@@ -43,6 +43,7 @@ static struct {
     const char *answer;   /* to each head that comes; NULL: none */
     int connect_error[2]; /* of a pool's address: connecting fails at once */
     int connected_error;  /* it fails when the network answers */
+    int turns;            /* in which all is done that can be done at a time */
     size_t write_room;    /* bytes that streams take; then they say EAGAIN */
     int write_error;      /* and this instead, once that is not 0 */
 } scene;
@@ -172,6 +173,7 @@ static void scene_setup(void)
     memset(&scene, 0, sizeof(scene));
     scene.now = NANOS_S;
     scene.connections_max = scene.pending_max = 1000;
+    scene.turns = 4;
     scene.answer = OK_RESPONSE;
     scene.write_room = SIZE_MAX;
     scene.clock = mesh__world_real;
@@ -224,7 +226,7 @@ static void pass(mesh_nanos time)
 {
     mesh_nanos end = scene.now + time;
     for (;;) {
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < scene.turns; i++)
             mesh__loop_turn(&scene.loop, 0);
         struct timer *first = mesh__heap_first(&scene.loop.timers);
         if (first == NULL || first->due > end)
@@ -232,7 +234,7 @@ static void pass(mesh_nanos time)
         scene.now = first->due > scene.now ? first->due : scene.now;
     }
     scene.now = end;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < scene.turns; i++)
         mesh__loop_turn(&scene.loop, 0);
 }
 
@@ -300,7 +302,7 @@ static void talk_failed(struct exchange *exchange, const struct failure *failure
 }
 
 static const struct exchange_events talk_events = {
-    talk_ready, talk_sent, talk_head, talk_body, talk_end, talk_failed
+    .ready = talk_ready, .sent = talk_sent, .head = talk_head, .body = talk_body, .end = talk_end, .failed = talk_failed
 };
 
 /* Begins an exchange in a pool. */
@@ -313,7 +315,7 @@ static inline void ask(struct talk *talk, int pool, const char *body)
                                         .method = VIEW_LITERAL("GET"),
                                         .path = VIEW_LITERAL("/"),
                                         .authority = VIEW_LITERAL("s"),
-                                        .body = mesh__view_of(body),
+                                        .body.bytes = mesh__view_of(body),
                                         .head = &talk->head,
                                         .limits = { 65536, 100, 65536 } };
     memset(talk->story, 0, sizeof(talk->story));

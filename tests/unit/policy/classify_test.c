@@ -8,6 +8,11 @@
 #define MS NANOS_MS
 #define S NANOS_S
 
+#define GRPC(status)                                                                                                   \
+    {                                                                                                                  \
+        .http_status = 200, .grpc_status = status, .elapsed = 5 * MS, .retry_after = -1                                \
+    }
+
 static const struct {
     const char *name;
     struct report report;
@@ -47,6 +52,31 @@ static const struct {
       { .http_status = 429, .elapsed = MS, .retry_after = 2 * S },
       { BREAKER_SUCCESS, 2 * S, SAMPLE_RECORD, 2 * S } },
     { "429, Retry-After: 0", { .http_status = 429, .elapsed = MS }, { BREAKER_SUCCESS, 0, SAMPLE_RECORD, S } },
+    { "gRPC OK", GRPC(MESH_GRPC_OK), { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 5 * MS } },
+    { "gRPC CANCELLED", GRPC(MESH_GRPC_CANCELLED), { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 5 * MS } },
+    { "gRPC UNKNOWN", GRPC(MESH_GRPC_UNKNOWN), { BREAKER_FAILURE, 0, SAMPLE_RECORD, S } },
+    { "gRPC INVALID_ARGUMENT", GRPC(MESH_GRPC_INVALID_ARGUMENT), { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 5 * MS } },
+    { "gRPC DEADLINE_EXCEEDED", GRPC(MESH_GRPC_DEADLINE_EXCEEDED), { BREAKER_FAILURE, 0, SAMPLE_RECORD, S } },
+    { "gRPC NOT_FOUND", GRPC(MESH_GRPC_NOT_FOUND), { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 5 * MS } },
+    { "gRPC ALREADY_EXISTS", GRPC(MESH_GRPC_ALREADY_EXISTS), { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 5 * MS } },
+    { "gRPC PERMISSION_DENIED", GRPC(MESH_GRPC_PERMISSION_DENIED), { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 5 * MS } },
+    { "gRPC RESOURCE_EXHAUSTED", GRPC(MESH_GRPC_RESOURCE_EXHAUSTED), { BREAKER_SUCCESS, 0, SAMPLE_RECORD, S } },
+    { "gRPC FAILED_PRECONDITION", GRPC(MESH_GRPC_FAILED_PRECONDITION), { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 5 * MS } },
+    { "gRPC ABORTED", GRPC(MESH_GRPC_ABORTED), { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 5 * MS } },
+    { "gRPC OUT_OF_RANGE", GRPC(MESH_GRPC_OUT_OF_RANGE), { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 5 * MS } },
+    { "gRPC UNIMPLEMENTED", GRPC(MESH_GRPC_UNIMPLEMENTED), { BREAKER_FAILURE, 0, SAMPLE_RECORD, S } },
+    { "gRPC INTERNAL", GRPC(MESH_GRPC_INTERNAL), { BREAKER_FAILURE, 0, SAMPLE_RECORD, S } },
+    { "gRPC UNAVAILABLE", GRPC(MESH_GRPC_UNAVAILABLE), { BREAKER_FAILURE, 0, SAMPLE_RECORD, S } },
+    { "gRPC DATA_LOSS", GRPC(MESH_GRPC_DATA_LOSS), { BREAKER_FAILURE, 0, SAMPLE_RECORD, S } },
+    { "gRPC UNAUTHENTICATED", GRPC(MESH_GRPC_UNAUTHENTICATED), { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 5 * MS } },
+    { "gRPC, a status that there is not", GRPC(17), { BREAKER_FAILURE, 0, SAMPLE_RECORD, S } },
+    { "gRPC, a status below all", GRPC(-1), { BREAKER_FAILURE, 0, SAMPLE_RECORD, S } },
+    { "gRPC UNAVAILABLE for a 404",
+      { .http_status = 404, .grpc_status = MESH_GRPC_UNAVAILABLE, .elapsed = 5 * MS, .retry_after = -1 },
+      { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 5 * MS } },
+    { "gRPC OK of a probe",
+      { .http_status = 200, .elapsed = 5 * MS, .retry_after = -1, .probe = true },
+      { BREAKER_SUCCESS, 0, SAMPLE_RESET, 5 * MS } },
     { "refused connection",
       { .status = MESH_CONNECT_REFUSED, .retry_after = -1 },
       { BREAKER_SHUT_NOW, 0, SAMPLE_RECORD, S } },

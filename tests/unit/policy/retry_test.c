@@ -5,7 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-enum { DEFAULT = RETRY_ON_DEFAULT, NOTHING = 0, ALL = 127 };
+enum { DEFAULT = RETRY_ON_DEFAULT, NOTHING = 0, ALL = 4095 };
 
 static struct retry_config config_of(uint32_t on)
 {
@@ -20,6 +20,10 @@ static struct retry_config config_of(uint32_t on)
 #define HTTP(code)                                                                                                     \
     {                                                                                                                  \
         .http_status = code, .sent = SENT_ALL, .retry_after = -1                                                       \
+    }
+#define GRPC(status, ...)                                                                                              \
+    {                                                                                                                  \
+        .http_status = 200, .grpc_status = MESH_GRPC_##status, .sent = SENT_ALL, .retry_after = -1, __VA_ARGS__        \
     }
 #define USED .made = 1, .free_used = true
 #define YES(word) .retry = MESH_RETRY_##word
@@ -48,6 +52,42 @@ static const struct row {
     { RETRY_ON_5XX, HTTP(503), .idempotent = false, .made = 1, NO(NOT_IDEMPOTENT) },
     { RETRY_ON_5XX, HTTP(503), .idempotent = true, .made = 3, NO(ATTEMPTS) },
     { RETRY_ON_5XX, HTTP(503), .idempotent = true, .made = 1, .disabled = true, NO(ASKED) },
+    /* gRPC. */
+    { RETRY_ON_CANCELLED, GRPC(CANCELLED, .pushed_back = false), .idempotent = true, .made = 1, YES(CANCELLED) },
+    { ALL & ~RETRY_ON_CANCELLED, GRPC(CANCELLED, .pushed_back = false), .idempotent = true, .made = 1 },
+    { RETRY_ON_DEADLINE_EXCEEDED, GRPC(DEADLINE_EXCEEDED, .pushed_back = false), .idempotent = true, .made = 1,
+      YES(DEADLINE_EXCEEDED) },
+    { ALL & ~RETRY_ON_DEADLINE_EXCEEDED, GRPC(DEADLINE_EXCEEDED, .pushed_back = false), .idempotent = true, .made = 1 },
+    { RETRY_ON_INTERNAL, GRPC(INTERNAL, .pushed_back = false), .idempotent = true, .made = 1, YES(INTERNAL) },
+    { ALL & ~RETRY_ON_INTERNAL, GRPC(INTERNAL, .pushed_back = false), .idempotent = true, .made = 1 },
+    { RETRY_ON_RESOURCE_EXHAUSTED, GRPC(RESOURCE_EXHAUSTED, .pushed_back = false), .idempotent = true, .made = 1,
+      YES(RESOURCE_EXHAUSTED) },
+    { ALL & ~RETRY_ON_RESOURCE_EXHAUSTED, GRPC(RESOURCE_EXHAUSTED, .pushed_back = false), .idempotent = true,
+      .made = 1 },
+    { RETRY_ON_UNAVAILABLE, GRPC(UNAVAILABLE, .pushed_back = false), .idempotent = true, .made = 1, YES(UNAVAILABLE) },
+    { ALL & ~RETRY_ON_UNAVAILABLE, GRPC(UNAVAILABLE, .pushed_back = false), .idempotent = true, .made = 1 },
+    { ALL, GRPC(OK, .pushed_back = true), .idempotent = true, .made = 1 },
+    { ALL, GRPC(ABORTED, .pushed_back = true), .idempotent = true, .made = 1 },
+    { ALL, GRPC(UNKNOWN, .pushback = -1), .idempotent = true, .made = 1 },
+    { RETRY_ON_5XX | RETRY_ON_GATEWAY_ERROR, GRPC(UNAVAILABLE, .pushback = -1), .idempotent = true, .made = 1 },
+    { RETRY_ON_UNAVAILABLE, GRPC(UNAVAILABLE, .pushback = -1), .made = 1, NO(NOT_IDEMPOTENT) },
+    { RETRY_ON_UNAVAILABLE, GRPC(UNAVAILABLE, .pushback = -1), .idempotent = true, .made = 3, NO(ATTEMPTS) },
+    { RETRY_ON_UNAVAILABLE, GRPC(UNAVAILABLE, .pushback = -1), .idempotent = true, .made = 1, .disabled = true,
+      NO(ASKED) },
+    { RETRY_ON_UNAVAILABLE, GRPC(UNAVAILABLE, .pushed_back = true, .pushback = 0), .idempotent = true, .made = 1,
+      YES(UNAVAILABLE) },
+    { RETRY_ON_UNAVAILABLE, GRPC(UNAVAILABLE, .pushed_back = true, .pushback = -1), .idempotent = true, .made = 1,
+      NO(PUSHBACK) },
+    /* Connections that broke under a gRPC call: UNAVAILABLE to it. */
+    { RETRY_ON_UNAVAILABLE, FAIL(RESET, .grpc_status = MESH_GRPC_UNAVAILABLE, .sent = SENT_ALL), .idempotent = true,
+      .made = 1, YES(UNAVAILABLE) },
+    { RETRY_ON_UNAVAILABLE, FAIL(RESET, .grpc_status = MESH_GRPC_UNAVAILABLE, .sent = SENT_ALL), .made = 1,
+      NO(NOT_IDEMPOTENT) },
+    { RETRY_ON_UNAVAILABLE, FAIL(CONNECT_REFUSED, .grpc_status = MESH_GRPC_UNAVAILABLE, .unsent = true), USED,
+      YES(UNAVAILABLE) },
+    { RETRY_ON_UNAVAILABLE, FAIL(RESET, .sent = SENT_ALL), .idempotent = true, .made = 1, NO(NOT_RETRYABLE) },
+    { RETRY_ON_CANCELLED, FAIL(RESET, .grpc_status = MESH_GRPC_CANCELLED, .sent = SENT_ALL), .idempotent = true,
+      .made = 1, YES(CANCELLED) },
     /* Connections that never opened: safe for every method, and free once. */
     { DEFAULT, FAIL(CONNECT_REFUSED, .unsent = true), .made = 1, YES(UNSENT) },
     { NOTHING, FAIL(CONNECT_REFUSED, .unsent = true), .made = 1, YES(UNSENT) },
@@ -65,6 +105,11 @@ static const struct row {
     { DEFAULT, FAIL(REFUSED, .unsent = true, .sent = SENT_ALL), .made = 1, YES(UNSENT) },
     { DEFAULT, FAIL(REFUSED, .unsent = true, .sent = SENT_ALL), USED, YES(REFUSED) },
     { RETRY_ON_RESET, FAIL(REFUSED, .unsent = true), USED, NO(NOT_RETRYABLE) },
+    /* One attempt: but not one at a connection that was about to close. */
+    { DEFAULT, FAIL(REFUSED, .unsent = true), .disabled = true, .made = 1, NO(ASKED) },
+    { DEFAULT, FAIL(REFUSED, .unsent = true, .stale = true), .disabled = true, .made = 1, YES(UNSENT) },
+    { DEFAULT, FAIL(REFUSED, .unsent = true, .stale = true), .disabled = true, USED, NO(ASKED) },
+    { DEFAULT, FAIL(RESET, .stale = true), .disabled = true, .idempotent = true, .made = 1, NO(ASKED) },
     /* Resets. */
     { DEFAULT, FAIL(RESET, .sent = SENT_NONE), .made = 1, YES(RESET_BEFORE_REQUEST) },
     { DEFAULT, FAIL(RESET, .sent = SENT_PART), .idempotent = true, .made = 1, NO(NOT_RETRYABLE) },

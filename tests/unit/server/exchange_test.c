@@ -106,7 +106,7 @@ START_TEST(test_peer)
     ck_assert_int_eq(mesh__exchange_is_outdated(exchange), _i);
     mesh__reply_own(exchange, 200, MESH_OK, "");
     ck_assert_int_eq(strstr(mesh__buf_text(&exchange->reply), "connection: close\r\n") != NULL, _i);
-    mesh__exchange_free(exchange);
+    mesh__exchange_unref(exchange);
     free_server(server);
 }
 END_TEST
@@ -128,7 +128,7 @@ START_TEST(test_copies)
     ck_assert_ptr_nonnull(mesh_exchange_body(exchange));
     ck_assert(!exchange->close);
     ck_assert(!exchange->inbound.has_trace); /* nobody listens: nothing is made up */
-    mesh__exchange_free(exchange);
+    mesh__exchange_unref(exchange);
     free_server(server);
 }
 END_TEST
@@ -145,10 +145,10 @@ START_TEST(test_span)
     ck_assert(exchange->inbound.has_trace);
     ck_assert_mem_eq(exchange->inbound.trace.span_id, exchange->span.span_id, 8);
     mesh__exchange_report(exchange, MESH_CANCELLED, 0, 1700);
-    mesh__exchange_free(exchange);
+    mesh__exchange_unref(exchange);
     exchange = receive(server, "GET", "/?secret", true);
     mesh__exchange_report(exchange, MESH_OK, 200, 500); /* a clock that another thread read */
-    mesh__exchange_free(exchange);
+    mesh__exchange_unref(exchange);
     ck_assert_int_eq(heard.count, 0);
     mesh__outbox_drain(server->outbox);
     ck_assert_int_eq(heard.count, 2);
@@ -192,7 +192,7 @@ START_TEST(test_replies)
     ck_assert_msg(strcmp(mesh__buf_text(&exchange->reply), rows[_i].bytes) == 0, "%s: %s", rows[_i].what,
                   mesh__buf_text(&exchange->reply));
     ck_assert_int_eq(exchange->answered, 1000);
-    mesh__exchange_free(exchange);
+    mesh__exchange_unref(exchange);
     free_server(server);
 }
 END_TEST
@@ -206,7 +206,7 @@ START_TEST(test_older_reply)
     ck_assert_int_eq(mesh__reply_build(exchange, &reply), MESH_OK);
     ck_assert_int_eq(exchange->status, 404);
     ck_assert_ptr_nonnull(strstr(mesh__buf_text(&exchange->reply), "content-length: 0\r\n"));
-    mesh__exchange_free(exchange);
+    mesh__exchange_unref(exchange);
     free_server(server);
 }
 END_TEST

@@ -39,6 +39,7 @@ static void on_span(const mesh_span *span, void *user)
     heard->span.duration_ns = span->duration_ns;
     heard->span.status = span->status;
     heard->span.http_status = span->http_status;
+    heard->span.grpc_status = span->grpc_status;
     heard->span.tag = span->tag;
     memcpy(heard->span.context.trace_id, span->trace_id, 16);
     memcpy(heard->span.context.span_id, span->span_id, 8);
@@ -197,6 +198,7 @@ START_TEST(test_span_arrives_whole)
                                 .duration_ns = 12,
                                 .status = MESH_RESET,
                                 .http_status = 503,
+                                .grpc_status = 14,
                                 .tag = 99,
                                 .service = "payment",
                                 .path = "/charge" };
@@ -211,6 +213,7 @@ START_TEST(test_span_arrives_whole)
     ck_assert_int_eq(heard.span.duration_ns, 12);
     ck_assert_int_eq(heard.span.status, MESH_RESET);
     ck_assert_int_eq(heard.span.http_status, 503);
+    ck_assert_int_eq(heard.span.grpc_status, 14);
     ck_assert_uint_eq(heard.span.tag, 99);
     ck_assert_mem_eq(heard.span.context.trace_id, span.context.trace_id, 16);
     ck_assert_mem_eq(heard.span.context.span_id, span.context.span_id, 8);

@@ -2,6 +2,7 @@
 /* connection_test.c - handshakes, resumption, reading, writing, ends, and what a connection costs in memory.
  *
  * Rows 104, 107, 108, 109, 110, 111 and 113 of the catalogue, over pipes. */
+/* long */
 #include "pair.h"
 
 #include <malloc.h>

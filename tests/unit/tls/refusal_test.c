@@ -3,6 +3,7 @@
  * to resume. The defect alone is what differs from a certificate that is accepted.
  *
  * Rows 91 to 104 and 113 of the catalogue, through the backend. */
+/* long */
 #include "pair.h"
 
 #include "tls/tls_mbedtls.h"
@@ -17,13 +18,20 @@ struct bill {
 
 enum mode { BY_ID = 1, BY_NAME = 2, BOTH = 3 };
 
+/* Where a defect is none. */
+enum except {
+    ALWAYS = 0,
+    NO_SERVER = 1, /* a server with it does not get as far */
+    NO_SESSION = 2 /* nobody begins one with it */
+};
+
 struct defect {
     const char *name;
     void (*make)(struct bill *);
     mesh_status status;
     const char *alert;
-    enum mode modes;  /* in which it is one */
-    bool only_client; /* a server with it does not get as far */
+    enum mode modes; /* in which it is one */
+    uint32_t except; /* enum except, or-ed */
 };
 
 static void none(struct bill *bill)
@@ -54,6 +62,11 @@ static void other_root(struct bill *bill)
 static void no_intermediate(struct bill *bill)
 {
     bill->no_intermediate = true;
+}
+
+static void reversed(struct bill *bill)
+{
+    bill->reversed = true;
 }
 
 static void self_signed(struct bill *bill)
@@ -167,32 +180,33 @@ static void name_in_cn(struct bill *bill)
 }
 
 static const struct defect defects[] = {
-    { "expired", expired, MESH_TLS_EXPIRED, "certificate_expired", BOTH, false },
-    { "not yet valid", early, MESH_TLS_NOT_YET_VALID, "certificate_expired", BOTH, false },
-    { "expired intermediate", expired_intermediate, MESH_TLS_EXPIRED, "certificate_expired", BOTH, false },
-    { "other authority", other_root, MESH_TLS_UNKNOWN_AUTHORITY, "unknown_ca", BOTH, false },
-    { "no intermediate", no_intermediate, MESH_TLS_UNKNOWN_AUTHORITY, "unknown_ca", BOTH, false },
-    { "self-signed", self_signed, MESH_TLS_UNKNOWN_AUTHORITY, "unknown_ca", BOTH, false },
-    { "below a leaf", no_authority, MESH_TLS_UNKNOWN_AUTHORITY, "unknown_ca", BOTH, false },
-    { "intermediate may not sign", too_long, MESH_TLS_UNKNOWN_AUTHORITY, "unknown_ca", BOTH, false },
-    { "revoked", revoked, MESH_TLS_REVOKED, "certificate_revoked", BOTH, false },
-    { "stale revocation list", stale_list, MESH_TLS_REVOKED, "certificate_revoked", BOTH, false },
-    { "SHA-1", sha1, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BOTH, false },
-    { "RSA-1024", rsa_1024, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BOTH, false },
-    { "RSA-1024 intermediate", weak_intermediate, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BOTH, false },
-    { "wrong id", wrong_id, MESH_TLS_WRONG_ID, "access_denied", BY_ID, false },
-    { "wrong trust domain", wrong_domain, MESH_TLS_WRONG_TRUST_DOMAIN, "unknown_ca", BY_ID, false },
-    { "two URIs", two_uris, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, false },
-    { "no URI", no_uri, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, false },
-    { "id without path", no_path, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, false },
-    { "id with an empty segment", bad_id, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, false },
-    { "leaf is an authority", is_authority, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, false },
-    { "keyCertSign", signs_certificates, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, false },
-    { "no key usage", no_usage, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, false },
-    { "no digitalSignature", no_signature, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BOTH, true },
-    { "for e-mail", for_email, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BOTH, true },
-    { "wrong name", wrong_name, MESH_TLS_WRONG_NAME, "bad_certificate", BY_NAME, false },
-    { "name in CN only", name_in_cn, MESH_TLS_WRONG_NAME, "bad_certificate", BY_NAME, false },
+    { "expired", expired, MESH_TLS_EXPIRED, "certificate_expired", BOTH, ALWAYS },
+    { "not yet valid", early, MESH_TLS_NOT_YET_VALID, "certificate_expired", BOTH, ALWAYS },
+    { "expired intermediate", expired_intermediate, MESH_TLS_EXPIRED, "certificate_expired", BOTH, ALWAYS },
+    { "other authority", other_root, MESH_TLS_UNKNOWN_AUTHORITY, "unknown_ca", BOTH, ALWAYS },
+    { "no intermediate", no_intermediate, MESH_TLS_UNKNOWN_AUTHORITY, "unknown_ca", BOTH, ALWAYS },
+    { "reversed chain", reversed, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, NO_SERVER | NO_SESSION },
+    { "self-signed", self_signed, MESH_TLS_UNKNOWN_AUTHORITY, "unknown_ca", BOTH, ALWAYS },
+    { "below a leaf", no_authority, MESH_TLS_UNKNOWN_AUTHORITY, "unknown_ca", BOTH, ALWAYS },
+    { "intermediate may not sign", too_long, MESH_TLS_UNKNOWN_AUTHORITY, "unknown_ca", BOTH, ALWAYS },
+    { "revoked", revoked, MESH_TLS_REVOKED, "certificate_revoked", BOTH, ALWAYS },
+    { "stale revocation list", stale_list, MESH_TLS_REVOKED, "certificate_revoked", BOTH, ALWAYS },
+    { "SHA-1", sha1, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BOTH, ALWAYS },
+    { "RSA-1024", rsa_1024, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BOTH, ALWAYS },
+    { "RSA-1024 intermediate", weak_intermediate, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BOTH, ALWAYS },
+    { "wrong id", wrong_id, MESH_TLS_WRONG_ID, "access_denied", BY_ID, ALWAYS },
+    { "wrong trust domain", wrong_domain, MESH_TLS_WRONG_TRUST_DOMAIN, "unknown_ca", BY_ID, ALWAYS },
+    { "two URIs", two_uris, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, ALWAYS },
+    { "no URI", no_uri, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, ALWAYS },
+    { "id without path", no_path, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, ALWAYS },
+    { "id with an empty segment", bad_id, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, ALWAYS },
+    { "leaf is an authority", is_authority, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, ALWAYS },
+    { "keyCertSign", signs_certificates, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, ALWAYS },
+    { "no key usage", no_usage, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BY_ID, ALWAYS },
+    { "no digitalSignature", no_signature, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BOTH, NO_SERVER },
+    { "for e-mail", for_email, MESH_TLS_BAD_CERTIFICATE, "bad_certificate", BOTH, NO_SERVER },
+    { "wrong name", wrong_name, MESH_TLS_WRONG_NAME, "bad_certificate", BY_NAME, ALWAYS },
+    { "name in CN only", name_in_cn, MESH_TLS_WRONG_NAME, "bad_certificate", BY_NAME, ALWAYS },
 };
 
 /* ---- offenders ---- */
@@ -250,7 +264,10 @@ static void make_offender(struct offender *offender, const struct defect *defect
                             bill.stale_list ? T0 - 1 : T0 + HOUR, &offender->list, &problem) ||
                       !bill.revoked,
                   "%s", problem);
-    offender->chain = join(offender->leaf.certificate, bill.no_intermediate ? "" : offender->intermediate.certificate);
+    const char *leaf = offender->leaf.certificate, *intermediate = offender->intermediate.certificate;
+    offender->chain = join(bill.reversed ? intermediate : leaf, bill.reversed          ? leaf
+                                                                : bill.no_intermediate ? ""
+                                                                                       : intermediate);
     offender->identity = unchecked_identity(offender->chain, offender->leaf.key, certs.root.certificate);
 }
 
@@ -392,7 +409,9 @@ START_TEST(each_defect_is_refused)
         struct cell cell = { .defect = &defects[_i], .offender_side = (enum tls_side)(bits & 1) };
         cell.mode = bits & 2 ? BY_NAME : BY_ID;
         cell.resume = (bits & 4) != 0;
-        if (!(cell.defect->modes & cell.mode) || (cell.defect->only_client && cell.offender_side == TLS_SERVER))
+        if (!(cell.defect->modes & cell.mode) ||
+            ((cell.defect->except & NO_SERVER) && cell.offender_side == TLS_SERVER) ||
+            ((cell.defect->except & NO_SESSION) && cell.resume))
             continue;
         (void)snprintf(cell.name, sizeof(cell.name), "%s of the %s by %s%s", cell.defect->name,
                        cell.offender_side == TLS_CLIENT ? "client" : "server", cell.mode == BY_ID ? "id" : "name",

@@ -30,7 +30,7 @@ static const struct row rows[] = {
       0 },
     { "no length is no body", T(POST "\r\n"), "POST /x keep 0 [Host: a] {} keep\n", 0 },
     { "chunked", T(POST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n"),
-      "POST /x keep -1 [Host: a] [Transfer-Encoding: chunked] {hello} keep\n", 0 },
+      "POST /x keep -1 [Host: a] [Transfer-Encoding: chunked] {hello} + [A: b] {} keep\n", 0 },
     { "pipelined", T("GET /1 HTTP/1.1\r\n" HOST "\r\nGET /2 HTTP/1.1\r\n" HOST "\r\n"),
       "GET /1 keep 0 [Host: a] {} keep\nGET /2 keep 0 [Host: a] {} keep\n", 0 },
     { "an empty line before", T("\r\nGET / HTTP/1.1\r\n" HOST "\r\n"), "GET / keep 0 [Host: a] {} keep\n", 0 },

@@ -3,10 +3,10 @@
  * cutting the same bytes can be compared. For tests and fuzz targets.
  *
  * A response reads "200 keep 5 [a: b] {hello} keep\n", a request "GET /x keep 0 [host: a] {} keep\n": status or request
- * line, what the head says of the connection, the body's size or -1, fields, body, and what the end says of the
- * connection; behind the path comes "@authority" where Host does not say the same, and "1.0" for that version. An error
- * reads "! PROTOCOL\n", or "! PROTOCOL 501\n" with an answer of its own. Each piece is a block of its own, gone when it
- * has been read.
+ * line, what the head says of the connection, the body's size or -1, fields, body, "+ [a: b] {}" for trailers, and what
+ * the end says of the connection; behind the path comes "@authority" where Host does not say the same, and "1.0" for
+ * that version. An error reads "! PROTOCOL\n", or "! PROTOCOL 501\n" with an answer of its own. Each piece is a block
+ * of its own, gone when it has been read.
  */
 #ifndef MESH__TESTS_HTTP1_TRANSCRIPT_H
 #define MESH__TESTS_HTTP1_TRANSCRIPT_H
@@ -39,6 +39,17 @@ static inline bool transcript_is_host(const struct http1_head *head)
     return head->authority.size == 0;
 }
 
+static inline void transcript_fields(struct buf *text, const mesh_header *headers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        mesh__buf_append_char(text, '[');
+        mesh__buf_append(text, headers[i].name, headers[i].name_size);
+        mesh__buf_append_text(text, ": ");
+        mesh__buf_append(text, headers[i].value, headers[i].value_size);
+        mesh__buf_append_text(text, "] ");
+    }
+}
+
 static inline bool transcript_head(void *user, const struct http1_head *head)
 {
     struct buf *text = user;
@@ -54,20 +65,20 @@ static inline bool transcript_head(void *user, const struct http1_head *head)
     mesh__buf_printf(text, " %s %lld ", head->keep_alive ? "keep" : "close", (long long)head->content_length);
     if (head->keep_alive_timeout_s >= 0)
         mesh__buf_printf(text, "timeout=%lld ", (long long)head->keep_alive_timeout_s);
-    for (size_t i = 0; i < head->header_count; i++) {
-        const mesh_header *header = &head->headers[i];
-        mesh__buf_append_char(text, '[');
-        mesh__buf_append(text, header->name, header->name_size);
-        mesh__buf_append_text(text, ": ");
-        mesh__buf_append(text, header->value, header->value_size);
-        mesh__buf_append_text(text, "] ");
-    }
+    transcript_fields(text, head->headers, head->header_count);
     return mesh__buf_append_char(text, '{');
 }
 
 static inline bool transcript_body(void *user, struct view bytes)
 {
     return mesh__buf_append_view(user, bytes);
+}
+
+static inline bool transcript_trailers(void *user, const mesh_header *headers, size_t count)
+{
+    mesh__buf_append_text(user, "} + ");
+    transcript_fields(user, headers, count);
+    return mesh__buf_append_char(user, '{');
 }
 
 static inline bool transcript_end(void *user, bool keep_alive)
@@ -90,7 +101,7 @@ static inline struct http1_progress transcript_piece(struct http1_reader *reader
 static inline void transcript_run(struct transcript *out, const struct transcript_input *input, size_t first,
                                   size_t size)
 {
-    static const struct http1_events events = { transcript_head, transcript_body, transcript_end };
+    static const struct http1_events events = { transcript_head, transcript_body, transcript_trailers, transcript_end };
     *out = (struct transcript){ 0 };
     mesh__buf_init(&out->text, &mesh__mem_system, SIZE_MAX / 2);
     struct http1_reader *reader = mesh__http1_reader_new(&mesh__mem_system, input->role, &events, &out->text);

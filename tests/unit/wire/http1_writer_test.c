@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http1_writer_test.c - the exact bytes of heads, and that the reader reads what the writer wrote. */
+/* http1_writer_test.c - the exact bytes of heads and chunks, and that the reader reads what the writer wrote. */
 #include "http1_transcript.h"
 
 #include "base/rng.h"
@@ -16,7 +16,8 @@ START_TEST(requests)
 {
     static const struct {
         const char *method, *path;
-        size_t group_count, body_size;
+        size_t group_count;
+        int64_t body_size;
         const char *expected;
     } rows[] = {
         { "GET", "/", 0, 0, "GET / HTTP/1.1\r\nhost: h:80\r\n\r\n" },
@@ -26,7 +27,10 @@ START_TEST(requests)
         { "PUT", "/", 1, 0, "PUT / HTTP/1.1\r\nhost: h:80\r\na: b\r\nc-d: \r\ncontent-length: 0\r\n\r\n" },
         { "PATCH", "/", 0, 10, "PATCH / HTTP/1.1\r\nhost: h:80\r\ncontent-length: 10\r\n\r\n" },
         { "DELETE", "/", 0, 0, "DELETE / HTTP/1.1\r\nhost: h:80\r\n\r\n" },
-        { "POST", "/", 0, SIZE_MAX, "POST / HTTP/1.1\r\nhost: h:80\r\ncontent-length: 18446744073709551615\r\n\r\n" },
+        { "POST", "/", 0, INT64_MAX, "POST / HTTP/1.1\r\nhost: h:80\r\ncontent-length: 9223372036854775807\r\n\r\n" },
+        { "POST", "/", 1, HTTP1_SIZE_CHUNKED,
+          "POST / HTTP/1.1\r\nhost: h:80\r\na: b\r\nc-d: \r\ntransfer-encoding: chunked\r\n\r\n" },
+        { "GET", "/", 0, HTTP1_SIZE_CHUNKED, "GET / HTTP/1.1\r\nhost: h:80\r\ntransfer-encoding: chunked\r\n\r\n" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf out;
@@ -50,11 +54,15 @@ START_TEST(responses)
 {
     static const struct {
         int32_t status;
-        size_t header_count, body_size;
+        size_t header_count;
+        int64_t body_size;
         const char *date;
         bool close;
         const char *expected;
     } rows[] = {
+        { 200, 1, HTTP1_SIZE_CHUNKED, NULL, false, "HTTP/1.1 200 OK\r\na: b\r\ntransfer-encoding: chunked\r\n\r\n" },
+        { 200, 0, HTTP1_SIZE_TO_CLOSE, "now", true, "HTTP/1.1 200 OK\r\ndate: now\r\nconnection: close\r\n\r\n" },
+        { 204, 0, HTTP1_SIZE_CHUNKED, NULL, false, "HTTP/1.1 204 No Content\r\n\r\n" },
         { 200, 0, 0, NULL, false, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n" },
         { 200, 2, 42, "now", true,
           "HTTP/1.1 200 OK\r\na: b\r\nc-d: \r\ndate: now\r\ncontent-length: 42\r\nconnection: close\r\n\r\n" },
@@ -67,17 +75,54 @@ START_TEST(responses)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf out;
         mesh__buf_init(&out, &mesh__mem_system, strlen(rows[i].expected));
-        ck_assert(mesh__http1_write_response(&out, rows[i].status, two, rows[i].header_count, rows[i].body_size,
-                                             rows[i].date, rows[i].close));
+        ck_assert(mesh__http1_write_response_open(&out, rows[i].status, two, rows[i].header_count, rows[i].body_size,
+                                                  rows[i].date, rows[i].close));
         ck_assert_str_eq(mesh__buf_text(&out), rows[i].expected);
         ck_assert_uint_eq(out.size, out.cap);
         mesh__buf_clear(&out);
         out.cap--;
-        ck_assert(!mesh__http1_write_response(&out, rows[i].status, two, rows[i].header_count, rows[i].body_size,
-                                              rows[i].date, rows[i].close));
+        ck_assert(!mesh__http1_write_response_open(&out, rows[i].status, two, rows[i].header_count, rows[i].body_size,
+                                                   rows[i].date, rows[i].close));
         ck_assert(out.size == 0 && out.failed);
         mesh__buf_fini(&out);
     }
+}
+END_TEST
+
+/* What the writer says of a body is read back, whatever pieces it was written in; a buffer that is too small takes
+ * nothing of a line. */
+START_TEST(chunks)
+{
+    static const size_t sizes[] = { 1, 9, 10, 15, 16, 17, 255, 256, 4096, 65535, 65536 };
+    static const struct http1_limits limits = { 65536, 100, 1 << 20 };
+    static char bytes[65536];
+    struct buf out, expected;
+    memset(bytes, 'x', sizeof bytes);
+    mesh__buf_init(&out, &mesh__mem_system, 1 << 20);
+    mesh__buf_init(&expected, &mesh__mem_system, 1 << 20);
+    ck_assert(mesh__http1_write_response_open(&out, 200, NULL, 0, HTTP1_SIZE_CHUNKED, NULL, false));
+    mesh__buf_append_text(&expected, "200 keep -1 [transfer-encoding: chunked] {");
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        ck_assert(mesh__http1_write_chunk_start(&out, sizes[i]) && mesh__buf_append(&out, bytes, sizes[i]) &&
+                  mesh__http1_write_chunk_end(&out));
+        mesh__buf_append(&expected, bytes, sizes[i]);
+    }
+    ck_assert(mesh__http1_write_last_chunk(&out, &(struct http1_field_group){ two, 2 }));
+    mesh__buf_append_text(&expected, "} + [a: b] [c-d: ] {} keep\n");
+    struct transcript transcript;
+    struct transcript_input input = { HTTP1_RESPONSES, false, false, limits, out.data, out.size };
+    transcript_run(&transcript, &input, 0, 0);
+    ck_assert_str_eq(mesh__buf_text(&transcript.text), mesh__buf_text(&expected));
+    transcript_free(&transcript);
+    mesh__buf_clear(&out);
+    ck_assert(mesh__http1_write_last_chunk(&out, NULL));
+    ck_assert_str_eq(mesh__buf_text(&out), "0\r\n\r\n");
+    mesh__buf_clear(&out);
+    out.cap = 4;
+    ck_assert(!mesh__http1_write_last_chunk(&out, NULL) && !mesh__http1_write_chunk_start(&out, SIZE_MAX));
+    ck_assert_uint_eq(out.size, 0);
+    mesh__buf_fini(&out);
+    mesh__buf_fini(&expected);
 }
 END_TEST
 
@@ -171,7 +216,7 @@ START_TEST(a_request_is_read_as_it_was_written)
     mesh__buf_init(&written, &mesh__mem_system, 65536);
     mesh__buf_init(&expected, &mesh__mem_system, 65536);
     ck_assert(mesh__http1_write_request(&written, mesh__view_of(method), mesh__view_of(message.path), VIEW_LITERAL("h"),
-                                        &group, 1, message.body_size));
+                                        &group, 1, (int64_t)message.body_size));
     mesh__buf_append(&written, message.body, message.body_size);
     mesh__buf_printf(&expected, "%s %s keep %zu [host: h] ", method, message.path, message.body_size);
     expect_fields(&expected, &message);
@@ -224,6 +269,7 @@ int main(void)
     TCase *tcase = tcase_create("writer");
     tcase_add_test(tcase, requests);
     tcase_add_test(tcase, responses);
+    tcase_add_test(tcase, chunks);
     tcase_add_loop_test(tcase, a_request_is_read_as_it_was_written, 0, 100);
     tcase_add_loop_test(tcase, a_response_is_read_as_it_was_written, 0, 100);
     suite_add_tcase(suite, tcase);

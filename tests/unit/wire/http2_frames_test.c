@@ -103,8 +103,61 @@ START_TEST(row72_error_behind_a_flood)
 }
 END_TEST
 
-/* Row 73: WINDOW_UPDATE of 0 breaks the connection, also on a stream; one that makes a window larger than 2^31-1 breaks
- * what it is for. */
+static void feed_by(size_t piece)
+{
+    peer_read(&client, script.data, script.size, piece);
+    mesh__buf_clear(&script);
+    mesh__buf_clear(&client.out);
+    peer_write(&client);
+}
+
+/* Row 73: WINDOW_UPDATE of 0 breaks its stream only, in whatever pieces it comes; what looks like one within DATA is
+ * none, and of a stream that is over nothing is said. */
+START_TEST(row73_window_update_of_a_stream)
+{
+    size_t piece = (size_t)_i;
+    open_client(4);
+    frame32(&script, WINDOW_UPDATE, 3, 0);
+    frame_headers(&script, 1, 0, ":status=200\n");
+    frame(&script, DATA, 0, 1, "\0\0\4\x08\0\0\0\0\5\0\0\0\0", 13);
+    frame32(&script, WINDOW_UPDATE, 5, 1);
+    frame32(&script, WINDOW_UPDATE, 7, 0x80000000); /* a reserved bit is no number */
+    frame(&script, DATA, END_STREAM, 1, "ab", 2);
+    feed_by(piece);
+    ck_assert_int_eq(written_code(RST_STREAM, 3), HTTP2_PROTOCOL_ERROR);
+    ck_assert_int_eq(written_code(RST_STREAM, 7), HTTP2_PROTOCOL_ERROR);
+    ck_assert_int_eq(written_code(GOAWAY, 0), -1);
+    ck_assert_int_eq(client.last_closed.status, MESH_PROTOCOL);
+    ck_assert_uint_eq(mesh__http2_open_streams(client.conn), 1);
+    ck_assert_ptr_nonnull(strstr(peer_told(&client), "b}\n1 end\n1 closed OK"));
+    frame32(&script, WINDOW_UPDATE, 3, 0);
+    frame32(&script, WINDOW_UPDATE, 1, 0);
+    frame_headers(&script, 5, END_STREAM, ":status=200\n");
+    frame32(&script, WINDOW_UPDATE, 5, 0);
+    feed_by(piece);
+    expect("5 head 200 len=0\n5 end\n5 closed OK NO_ERROR\n");
+    ck_assert_uint_eq(client.out.size, 0);
+    close_client();
+}
+END_TEST
+
+/* Of a stream that has not begun, and within a header block, it is an error of the connection. */
+START_TEST(row73_window_update_out_of_place)
+{
+    size_t piece = (size_t)_i;
+    for (int i = 0; i < 3; i++) {
+        open_client(1);
+        if (i == 2)
+            frame(&script, HEADERS, 0, 1, "\x88", 1);
+        frame32(&script, WINDOW_UPDATE, i == 0 ? 3 : i == 1 ? 2 : 1, 0);
+        feed_by(piece);
+        expect_broken(HTTP2_PROTOCOL_ERROR);
+        close_client();
+    }
+}
+END_TEST
+
+/* Row 73: WINDOW_UPDATE of 0 breaks what it is for; so does one that makes a window larger than 2^31-1. */
 START_TEST(row73_window_update)
 {
     open_client(2);
@@ -113,8 +166,8 @@ START_TEST(row73_window_update)
     expect("3 closed PROTOCOL FLOW_CONTROL_ERROR\n");
     ck_assert_int_eq(written_code(RST_STREAM, 3), HTTP2_FLOW_CONTROL_ERROR);
     frame32(&script, WINDOW_UPDATE, 1, 0);
-    broken_after(HTTP2_PROTOCOL_ERROR);
-    open_client(1);
+    feed();
+    expect("1 closed PROTOCOL PROTOCOL_ERROR\n");
     frame32(&script, WINDOW_UPDATE, 0, 0);
     broken_after(HTTP2_PROTOCOL_ERROR);
     open_client(1);
@@ -128,7 +181,7 @@ static char large[200000];
 static void post_large(void)
 {
     memset(large, 'l', sizeof large);
-    const struct http2_body body = { .bytes = mesh__view(large, sizeof large) };
+    const struct body_source body = { .bytes = mesh__view(large, sizeof large) };
     ck_assert_ptr_nonnull(peer_request(&client, "POST", "/", &body));
 }
 
@@ -178,7 +231,7 @@ START_TEST(row74_window_stays_closed)
     frame_setting(&script, 4, 0);
     feed();
     peer_told(&client);
-    const struct http2_body body = body_of("hello");
+    const struct body_source body = body_of("hello");
     struct http2_stream *stream = peer_request(&client, "POST", "/", &body);
     peer_write(&client);
     ck_assert(mesh__http2_stream_sent(stream) && !mesh__http2_stream_finished(stream));
@@ -307,6 +360,8 @@ static Suite *suite(void)
     tcase_add_test(tcase, row72_empty_data);
     tcase_add_test(tcase, row72_error_behind_a_flood);
     tcase_add_test(tcase, row73_window_update);
+    tcase_add_loop_test(tcase, row73_window_update_of_a_stream, 1, 40);
+    tcase_add_loop_test(tcase, row73_window_update_out_of_place, 1, 20);
     tcase_add_test(tcase, rows74_75_window_closes);
     tcase_add_test(tcase, row74_window_stays_closed);
     tcase_add_loop_test(tcase, rows76_77_78_82_83_broken, 0, COUNT(broken_rows));

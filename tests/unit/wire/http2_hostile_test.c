@@ -87,26 +87,26 @@ START_TEST(rows65_66_87_reset)
 END_TEST
 
 /* Row 67: NO_ERROR behind a whole response, while the request is still being sent, takes nothing from it. */
-static enum http2_next later(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
+static enum body_next later(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
 {
     (void)user;
     (void)most;
     (void)bytes;
     (void)trailers;
-    return HTTP2_LATER;
+    return BODY_LATER;
 }
 
 START_TEST(row67_reset_behind_the_response)
 {
     open_client(0);
-    const struct http2_body body = { .next = later, .size = -1 };
+    const struct body_source body = { .next = later, .size = -1 };
     ck_assert_ptr_nonnull(peer_request(&client, "POST", "/", &body));
     peer_write(&client);
     frame_headers(&script, 1, 0, ":status=413\n");
     frame(&script, DATA, END_STREAM, 1, "no", 2);
     frame32(&script, RST_STREAM, 1, HTTP2_NO_ERROR);
     feed();
-    expect("1 head 413 len=-1\n1 {no}\n1 end\n1 closed OK NO_ERROR by-peer\n");
+    expect("1 head 413 len=-1\n1 {no}\n1 end\n1 closed OK CANCEL\n");
     close_client();
 }
 END_TEST

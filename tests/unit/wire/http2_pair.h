@@ -207,7 +207,7 @@ static inline void pair_run(struct peer *a, struct peer *b, size_t piece)
 }
 
 static inline struct http2_stream *peer_request(struct peer *peer, const char *method, const char *path,
-                                                const struct http2_body *body)
+                                                const struct body_source *body)
 {
     struct http2_request request = { .method = mesh__view_of(method),
                                      .path = mesh__view_of(path),
@@ -221,9 +221,9 @@ static inline struct http2_stream *peer_request(struct peer *peer, const char *m
     return stream;
 }
 
-static inline struct http2_body body_of(const char *text)
+static inline struct body_source body_of(const char *text)
 {
-    return (struct http2_body){ .bytes = mesh__view_of(text) };
+    return (struct body_source){ .bytes = mesh__view_of(text) };
 }
 
 static inline bool peer_answer(struct http2_stream *stream, int32_t status, const char *body)

@@ -133,6 +133,29 @@ START_TEST(row68_rapid_reset)
 }
 END_TEST
 
+/* Rows 68 and 69: the reason is told also when all of a flood comes in one read. */
+START_TEST(floods_at_once)
+{
+    for (int row = 0; row < 2; row++) {
+        open_server();
+        server.quiet = true;
+        if (row == 1)
+            frame(&script, HEADERS, END_STREAM, 1, "", 0);
+        for (uint32_t i = 0; i < 5000; i++) {
+            if (row == 1) {
+                frame(&script, CONTINUATION, 0, 1, "", 0);
+            } else {
+                frame_headers(&script, 2 * i + 1, END_STREAM, GET);
+                frame32(&script, RST_STREAM, 2 * i + 1, HTTP2_CANCEL);
+            }
+        }
+        ck_assert_int_eq(feed(), MESH_PROTOCOL);
+        ck_assert_int_eq(written(GOAWAY), HTTP2_ENHANCE_YOUR_CALM);
+        close_server();
+    }
+}
+END_TEST
+
 /* Row 68: a client that makes the server reset its streams is the same thing. */
 START_TEST(row68_made_to_reset)
 {
@@ -290,6 +313,7 @@ static Suite *suite(void)
     tcase_add_loop_test(tcase, row80_malformed_request, 0, (int)(sizeof malformed / sizeof *malformed));
     tcase_add_test(tcase, targets);
     tcase_add_test(tcase, row68_rapid_reset);
+    tcase_add_test(tcase, floods_at_once);
     tcase_add_test(tcase, row68_made_to_reset);
     tcase_add_test(tcase, row68_half_are_cancelled);
     tcase_add_test(tcase, too_many_streams);

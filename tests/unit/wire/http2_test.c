@@ -92,21 +92,21 @@ struct source {
     int asked;
 };
 
-static enum http2_next next(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
+static enum body_next next(void *user, size_t most, struct view *bytes, struct http1_field_group *trailers)
 {
     struct source *source = user;
     source->asked++;
     if (source->broken)
-        return HTTP2_BROKEN;
+        return BODY_BROKEN;
     if (source->ready == NULL && !source->last)
-        return HTTP2_LATER;
+        return BODY_LATER;
     *bytes = mesh__view_of(source->ready);
     ck_assert_uint_ge(most, bytes->size);
     source->ready = NULL;
     if (!source->last)
-        return HTTP2_MORE;
+        return BODY_MORE;
     *trailers = (struct http1_field_group){ source->trailers, source->trailers != NULL };
-    return HTTP2_LAST;
+    return BODY_LAST;
 }
 
 START_TEST(streams_both_ways)
@@ -115,12 +115,12 @@ START_TEST(streams_both_ways)
     open_pair(4);
     settle();
     struct source up = { .ready = "one" }, down = { .ready = NULL };
-    struct http2_body body = { .next = next, .next_user = &up, .size = -1 };
+    struct body_source body = { .next = next, .next_user = &up, .size = -1 };
     struct http2_stream *stream = peer_request(&client, "POST", "/s", &body);
     pair_run(&client, &server, piece);
     expect(&server, "1 head POST /s@a.test len=-1\n1 {one}\n");
     struct http2_response response = { .status = 200, .no_size = true };
-    response.body = (struct http2_body){ .next = next, .next_user = &down, .size = -1 };
+    response.body = (struct body_source){ .next = next, .next_user = &down, .size = -1 };
     ck_assert(mesh__http2_respond(server.last, &response));
     pair_run(&client, &server, piece);
     expect(&client, "1 head 200 len=-1\n");
@@ -153,7 +153,7 @@ START_TEST(source_without_bytes)
     open_pair(4);
     settle();
     struct source up = { .last = true };
-    struct http2_body body = { .next = next, .next_user = &up, .size = 0 };
+    struct body_source body = { .next = next, .next_user = &up, .size = 0 };
     ck_assert_ptr_nonnull(peer_request(&client, "POST", "/s", &body));
     pair_run(&client, &server, piece);
     expect(&server, "1 head POST /s@a.test len=0 [content-length: 0]\n1 end\n");
@@ -166,7 +166,7 @@ START_TEST(source_broken)
     open_pair(4);
     settle();
     struct source up = { .ready = "one" };
-    struct http2_body body = { .next = next, .next_user = &up, .size = -1 };
+    struct body_source body = { .next = next, .next_user = &up, .size = -1 };
     struct http2_stream *stream = peer_request(&client, "POST", "/s", &body);
     pair_run(&client, &server, piece);
     peer_told(&server);
@@ -185,7 +185,7 @@ START_TEST(early_answer)
     open_pair(4);
     settle();
     struct source up = { .ready = "one" };
-    struct http2_body body = { .next = next, .next_user = &up, .size = -1 };
+    struct body_source body = { .next = next, .next_user = &up, .size = -1 };
     ck_assert_ptr_nonnull(peer_request(&client, "POST", "/s", &body));
     pair_run(&client, &server, piece);
     peer_told(&server);
@@ -252,7 +252,7 @@ START_TEST(output_in_parts)
     ck_assert_ptr_nonnull(bytes);
     memset(bytes, 'b', SIZE);
     server.quiet = true;
-    struct http2_body body = { .bytes = mesh__view(bytes, SIZE) };
+    struct body_source body = { .bytes = mesh__view(bytes, SIZE) };
     ck_assert_ptr_nonnull(peer_request(&client, "PUT", "/", &body));
     for (int turn = 0; turn < 1000 && server.received < SIZE; turn++) {
         mesh__http2_write(client.conn, &client.out, 20000);
@@ -334,7 +334,7 @@ START_TEST(lost)
     pair_run(&client, &server, piece);
     struct http2_response response = { .status = 200 };
     struct source down = { .ready = "part" };
-    response.body = (struct http2_body){ .next = next, .next_user = &down, .size = 10 };
+    response.body = (struct body_source){ .next = next, .next_user = &down, .size = 10 };
     ck_assert(mesh__http2_respond(server.last, &response));
     pair_run(&client, &server, piece);
     ck_assert_ptr_nonnull(peer_request(&client, "GET", "/2", NULL));
@@ -410,7 +410,7 @@ START_TEST(event_without_memory)
     open_pair(4);
     settle();
     server.refuse_body = 1;
-    const struct http2_body body = body_of("x");
+    const struct body_source body = body_of("x");
     ck_assert_ptr_nonnull(peer_request(&client, "POST", "/1", &body));
     ck_assert_ptr_nonnull(peer_request(&client, "GET", "/2", NULL));
     pair_run(&client, &server, piece);

@@ -8,9 +8,9 @@ static struct peer client, server;
 static char *bytes;
 #define BODY_SIZE ((size_t)24 << 20)
 
-static void open_pair(uint64_t max_body)
+static void open_pair_with(uint64_t max_body, bool apart)
 {
-    struct http2_config config = { .role = HTTP2_CLIENT, .limits = { 4096, 16, max_body } };
+    struct http2_config config = { .role = HTTP2_CLIENT, .limits = { 4096, 16, max_body }, .apart = apart };
     ck_assert(peer_open_with(&client, &mesh__mem_system, &config));
     peer_open(&server, HTTP2_SERVER);
     client.quiet = server.quiet = true;
@@ -19,6 +19,11 @@ static void open_pair(uint64_t max_body)
     for (size_t i = 0; i < BODY_SIZE; i++)
         bytes[i] = (char)(i * 7 >> 3);
     pair_run(&client, &server, SIZE_MAX);
+}
+
+static void open_pair(uint64_t max_body)
+{
+    open_pair_with(max_body, false);
 }
 
 static void close_pair(void)
@@ -67,6 +72,35 @@ START_TEST(stalls)
     ck_assert_uint_eq(flight(), 0);
     mesh__http2_consume(stream, 40000);
     ck_assert_uint_eq(flight(), 41000);
+    close_pair();
+}
+END_TEST
+
+#define STREAMS 8
+
+/* Streams that nobody consumes share the connection's window, which ends with the fourth; kept apart each has its own,
+ * and what they held is not granted twice when they go. */
+START_TEST(unread_streams)
+{
+    struct http2_stream *streams[STREAMS];
+    open_pair_with(BODY_SIZE, _i == 1);
+    client.hold = true;
+    size_t sum = 0;
+    for (size_t i = 0; i < STREAMS; i++) {
+        streams[i] = get(BODY_SIZE);
+        pair_run(&client, &server, SIZE_MAX);
+        answer(BODY_SIZE);
+        sum += flight();
+    }
+    ck_assert_uint_eq(sum, (size_t)(_i == 1 ? STREAMS : 4) * HTTP2_WINDOW_FIRST);
+    for (size_t i = 0; i < STREAMS; i++)
+        mesh__http2_reset(streams[i], HTTP2_CANCEL);
+    pair_run(&client, &server, SIZE_MAX);
+    (void)get(BODY_SIZE);
+    pair_run(&client, &server, SIZE_MAX);
+    answer(BODY_SIZE);
+    ck_assert_uint_eq(flight(), HTTP2_WINDOW_FIRST);
+    ck_assert_int_eq(mesh__http2_read(server.conn, "", 0), MESH_OK);
     close_pair();
 }
 END_TEST
@@ -194,6 +228,7 @@ static Suite *suite(void)
     Suite *s = suite_create("http2_window");
     TCase *tcase = tcase_create("window");
     tcase_add_test(tcase, stalls);
+    tcase_add_loop_test(tcase, unread_streams, 0, 2);
     tcase_add_test(tcase, grows);
     tcase_add_test(tcase, stalled_beside);
     tcase_add_test(tcase, grants_no_more_than_the_limit);
