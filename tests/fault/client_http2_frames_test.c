@@ -70,6 +70,11 @@ static void no_window(struct hostile_end *end)
     say_window(end, 0, 0);
 }
 
+static void no_stream_window(struct hostile_end *end)
+{
+    say_window(end, 1, 0);
+}
+
 static void wide_window(struct hostile_end *end)
 {
     say_window(end, 0, INT32_MAX);
@@ -320,6 +325,7 @@ static const struct row {
     { "72 empty DATA", empty_data, MESH_PROTOCOL, true, HTTP2_ENHANCE_YOUR_CALM },
     { "72 DATA that is padding", padding_only, MESH_PROTOCOL, true, HTTP2_ENHANCE_YOUR_CALM },
     { "73 WINDOW_UPDATE of 0", no_window, MESH_PROTOCOL, true, HTTP2_PROTOCOL_ERROR },
+    { "73 WINDOW_UPDATE of 0 for a stream", no_stream_window, MESH_PROTOCOL, false, HTTP2_PROTOCOL_ERROR },
     { "73 a window beyond 2^31", wide_window, MESH_PROTOCOL, true, HTTP2_FLOW_CONTROL_ERROR },
     { "73 a stream's window beyond 2^31", wide_stream_window, MESH_PROTOCOL, false, HTTP2_FLOW_CONTROL_ERROR },
     { "76 a first window beyond 2^31", wide_first_window, MESH_PROTOCOL, true, HTTP2_FLOW_CONTROL_ERROR },
