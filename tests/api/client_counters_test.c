@@ -112,7 +112,7 @@ static void open_client(struct load *load, uint32_t shards)
 START_TEST(never_fall)
 {
     static struct load load;
-    struct cell cell = { DRIVER_BLOCKING, NETWORK_MEMORY, 1 };
+    struct cell cell = { DRIVER_BLOCKING, NETWORK_MEMORY, 1, false, false };
     pthread_t callers[CALLERS], reader;
     memset(&load, 0, sizeof(load));
     harness_begin(&load.harness, &cell);

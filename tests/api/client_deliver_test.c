@@ -106,7 +106,7 @@ static void expect_all_told(int round)
 
 static void begin(void)
 {
-    struct cell cell = { DRIVER_DISPATCHER, NETWORK_SOCKETS, 1 };
+    struct cell cell = { DRIVER_DISPATCHER, NETWORK_SOCKETS, 1, false, false };
     harness_begin(&harness, &cell);
 }
 

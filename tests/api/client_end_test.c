@@ -20,7 +20,7 @@ struct scene {
 
 static void open_client(struct scene *scene, mesh_options *options)
 {
-    struct cell cell = { DRIVER_BLOCKING, NETWORK_MEMORY, 1 };
+    struct cell cell = { DRIVER_BLOCKING, NETWORK_MEMORY, 1, false, false };
     memset(scene, 0, sizeof(*scene));
     harness_begin(&scene->harness, &cell);
     mesh_config *config = harness_config(&scene->harness, TEST_SERVICE);

@@ -84,7 +84,7 @@ static void expect_echo(struct harness *harness)
 
 START_TEST(child_of_fork)
 {
-    struct cell cell = { (enum driver)_i, NETWORK_SOCKETS, 1 };
+    struct cell cell = { (enum driver)_i, NETWORK_SOCKETS, 1, false, false };
     struct harness harness;
     harness_begin(&harness, &cell);
     harness.options.shards = cell.driver == DRIVER_EXTERNAL ? 1 : 2;
@@ -108,7 +108,7 @@ END_TEST
 /* With calls under way on both sides of the fork; the parent's complete. */
 START_TEST(calls_under_way)
 {
-    struct cell cell = { (enum driver)_i, NETWORK_SOCKETS, 1 };
+    struct cell cell = { (enum driver)_i, NETWORK_SOCKETS, 1, false, false };
     struct harness harness;
     struct ticket tickets[4];
     harness_begin(&harness, &cell);
@@ -140,7 +140,7 @@ END_TEST
 /* The child opens a client of its own. */
 START_TEST(new_client_in_child)
 {
-    struct cell cell = { DRIVER_BLOCKING, NETWORK_SOCKETS, 1 };
+    struct cell cell = { DRIVER_BLOCKING, NETWORK_SOCKETS, 1, false, false };
     struct harness harness;
     harness_begin(&harness, &cell);
     harness_open(&harness, "{'test': {'endpoints': ['@0']}}");
@@ -207,7 +207,7 @@ static void ignore_log(int32_t level, const char *line, void *user)
 
 START_TEST(child_gives_memory_back)
 {
-    struct cell cell = { (enum driver)_i, NETWORK_SOCKETS, 1 };
+    struct cell cell = { (enum driver)_i, NETWORK_SOCKETS, 1, false, false };
     mesh_allocator allocator = { sizeof(allocator), 0, count_allocate, count_resize, count_release, NULL };
     struct harness harness;
     harness_begin(&harness, &cell);

@@ -83,7 +83,7 @@ START_TEST(all_distinct)
     static struct words words;
     static const uint64_t seeds[] = { 1, 2, UINT64_MAX, 0x9e3779b97f4a7c15, 0 /* the system's */ };
     struct harness harness;
-    struct cell cell = { DRIVER_EXTERNAL, NETWORK_MEMORY, 1 };
+    struct cell cell = { DRIVER_EXTERNAL, NETWORK_MEMORY, 1, false, false };
     mesh_client *client;
     harness_begin(&harness, &cell);
     words = (struct words){ .lock = PTHREAD_MUTEX_INITIALIZER };

@@ -165,7 +165,7 @@ START_TEST(on_shards)
 {
     static struct stress stress;
     const struct row_of_stress *row = &rows[_i];
-    struct cell cell = { DRIVER_BLOCKING, row->network, 1 };
+    struct cell cell = { DRIVER_BLOCKING, row->network, 1, false, false };
     stress_open(&stress, &cell, row->shards, row->threads);
     pthread_t workers[THREADS], takers[TAKERS];
     for (int i = 0; i < TAKERS; i++)
