@@ -45,7 +45,7 @@ MESH_API mesh_call_id mesh_stream_id(const mesh_stream *stream);
 
 /* Writes bytes of the request's body. MESH_OK with how many in `*written` (may be NULL): all of them, or as many as
  * could be taken in time, at least one. MESH_EAGAIN: none. Another status: the call has ended, `*written` before that;
- * MESH_ESTALE if it ended with a response. MESH_EINVAL after mesh_stream_end(). */
+ * MESH_ESTALE if it ended with a response. MESH_EINVAL after mesh_stream_end(), and where request.body is all. */
 MESH_API MESH_NODISCARD mesh_status mesh_stream_write(mesh_stream *stream, const void *bytes, size_t size,
                                                       int64_t timeout_ns, size_t *written);
 

@@ -13,9 +13,11 @@
 /* Whether anything can still be written. */
 static mesh_status may_write(const struct mesh_stream *stream)
 {
+    if (stream->out_ended)
+        return MESH_EINVAL;
     if (stream->call == NULL)
         return stream->status == MESH_OK ? MESH_ESTALE : stream->status;
-    return stream->out_ended ? MESH_EINVAL : MESH_OK;
+    return MESH_OK;
 }
 
 /* There is no room. The driver commits if it has given something away that it keeps. */
@@ -272,9 +274,9 @@ mesh_status mesh__stream_half_close(struct mesh_stream *stream, mesh_header *tra
 {
     struct shard *shard = NULL;
     pthread_mutex_lock(&stream->lock);
-    mesh_status status = stream->call == NULL ? stream->status : stream->out_ended ? MESH_EINVAL : MESH_OK;
+    mesh_status status = stream->out_ended ? MESH_EINVAL : stream->call == NULL ? stream->status : MESH_OK;
+    stream->out_ended = stream->out_ended || status == MESH_OK;
     if (status == MESH_OK && stream->call) {
-        stream->out_ended = true;
         stream->trailers = trailers;
         stream->trailer_count = count;
         trailers = NULL;

@@ -25,12 +25,12 @@ static void collect_rows(const struct row *table)
         rows[row_count++] = table;
 }
 
-static void collect_all_cells(void)
+static void collect_all_cells(int many)
 {
     for (int i = 0; i < CELLS_MAX; i++)
         cells[cell_count++] = (struct cell){ .driver = (enum driver)(i / (NETWORKS * 2)),
                                              .network = (enum network)(i / 2 % NETWORKS),
-                                             .threads = i % 2 ? HARNESS_THREADS : 1 };
+                                             .threads = i % 2 ? many : 1 };
 }
 
 /* An owned and an external client over memory, and a way through everything else. */
@@ -48,6 +48,7 @@ static void collect_some_cells(int many)
 static void collect(bool http2, bool secured)
 {
     const char *wish = getenv("MESH_MATRIX");
+    const int many = secured ? FEWER_THREADS : HARNESS_THREADS;
     collect_rows(exchange_rows);
     collect_rows(retry_rows);
     collect_rows(end_rows);
@@ -55,9 +56,9 @@ static void collect(bool http2, bool secured)
     collect_rows(life_rows);
     collect_rows(stream_rows);
     if ((!http2 && !secured) || (wish && strcmp(wish, "full") == 0))
-        collect_all_cells();
+        collect_all_cells(many);
     else
-        collect_some_cells(secured ? FEWER_THREADS : HARNESS_THREADS);
+        collect_some_cells(many);
     for (int i = 0; i < cell_count; i++) {
         cells[i].http2 = http2;
         cells[i].secured = secured;

@@ -34,6 +34,12 @@ static const struct tls_spec *one(bool reused)
     return mesh__list_empty(idle) ? NULL : CONTAINER_OF(idle->next, struct channel, link)->spec;
 }
 
+/* The peer speaks twice in TLS 1.2, and once in TLS 1.3 until the client is done. */
+static mesh_nanos whole_handshake(void)
+{
+    return strstr(mesh__tls_backend(), " 2.") ? 2 * FLIGHT : FLIGHT;
+}
+
 /* ---- dials at once ---- */
 
 START_TEST(hands_shaken_at_once)
@@ -215,7 +221,7 @@ START_TEST(what_stays_the_same_closes_nothing)
     pass(PATIENCE);
     ck_assert_str_eq(talks[0].story, "f");
     ck_assert_int_eq(talks[0].failure.status, MESH_DENIED);
-    ck_assert_int_eq(talks[0].exchange.shaking, 2 * FLIGHT);
+    ck_assert_int_eq(talks[0].exchange.shaking, whole_handshake());
     ck_assert_uint_eq(scene.connections, 0);
 }
 END_TEST
@@ -234,10 +240,11 @@ START_TEST(busy_connections_end_their_exchange)
     ask(&talks[1], 0, "");
     pass(FLIGHT);
     ck_assert_str_eq(talks[0].story, "rshbe");
-    ck_assert_str_eq(talks[1].story, ""); /* the connection that became free is not for it */
-    ck_assert_uint_eq(scene.connections, 1);
+    ck_assert_ptr_null(scene.lines[0].connection);
     pass(PATIENCE);
     ck_assert_str_eq(talks[1].story, "rshbe");
+    ck_assert(!talks[1].exchange.reused); /* the connection that became free was not for it */
+    ck_assert_uint_eq(scene.line_count, 2);
     ck_assert_ptr_eq(one(true), secured.new);
 }
 END_TEST
@@ -250,7 +257,7 @@ START_TEST(dials_under_way_begin_anew)
         secure(secured.old);
         uint32_t before = scene.line_count;
         ask_many(2);
-        pass(FLIGHT);
+        pass(FLIGHT / 2);
         secure(secured.new);
         ck_assert_uint_eq(scene.connections, protocol == POOL_AUTO ? 1 : 2);
         ck_assert_uint_eq(scene.pending, 2);

@@ -7,7 +7,7 @@
 #include "scene.h"
 #include "support/certificates.h"
 
-#define FLIGHT NANOS_MS        /* so long a peer takes to say anything; it speaks twice in a handshake */
+#define FLIGHT NANOS_MS        /* so long a peer takes to say anything */
 #define PATIENCE (20 * FLIGHT) /* of the client with a handshake */
 
 /* A line as its peer has it. */
