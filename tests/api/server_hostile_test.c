@@ -258,6 +258,7 @@ START_TEST(test_peer_that_does_not_read)
     ck_assert_int_eq(mesh_server_close(server, (int64_t)PEER_PATIENCE_S * 1000000000), MESH_OK);
     struct answer answer;
     ck_assert(!peer_read(&lazy, false, &answer));
+    answer_free(&answer);
     peer_close(&lazy);
     mesh_server_free(server);
 }
