@@ -25,12 +25,16 @@ static void collect_rows(const struct row *table)
         rows[row_count++] = table;
 }
 
-static void collect_all_cells(int many)
+/* Every driver over every network; with many threads too, where it is `whole`, else over one network each. */
+static void collect_cells(int many, bool whole)
 {
-    for (int i = 0; i < CELLS_MAX; i++)
-        cells[cell_count++] = (struct cell){ .driver = (enum driver)(i / (NETWORKS * 2)),
-                                             .network = (enum network)(i / 2 % NETWORKS),
-                                             .threads = i % 2 ? many : 1 };
+    for (int i = 0; i < CELLS_MAX; i++) {
+        int driver = i / (NETWORKS * 2), network = i / 2 % NETWORKS;
+        if (i % 2 == 0 || whole || network == driver % NETWORKS)
+            cells[cell_count++] = (struct cell){ .driver = (enum driver)driver,
+                                                 .network = (enum network)network,
+                                                 .threads = i % 2 ? many : 1 };
+    }
 }
 
 /* An owned and an external client over memory, and a way through everything else. */
@@ -55,8 +59,9 @@ static void collect(bool http2, bool secured)
     collect_rows(watch_rows);
     collect_rows(life_rows);
     collect_rows(stream_rows);
-    if ((!http2 && !secured) || (wish && strcmp(wish, "full") == 0))
-        collect_all_cells(many);
+    bool whole = wish && strcmp(wish, "full") == 0;
+    if ((!http2 && !secured) || whole)
+        collect_cells(many, whole);
     else
         collect_some_cells(many);
     for (int i = 0; i < cell_count; i++) {

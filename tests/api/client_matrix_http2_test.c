@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client_matrix_http2_test.c - the matrix over HTTP/2 in plain text. */
-/* label: threaded */
 /* long */
 #include "api/client_matrix.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client_matrix_tls_test.c - the matrix over HTTP/1.1 and mutual TLS. */
-/* label: threaded */
 /* long */
 #include "api/client_matrix.h"
 
