@@ -84,12 +84,14 @@ enter()
     mount --rbind /dev "$tree/dev" && mount --rbind /proc "$tree/proc" || give_up 'nothing can be mounted here'
     cp -L /etc/resolv.conf /etc/hosts "$tree/etc/"
     # Whom this machine trusts, for what is fetched through its network: Go's modules.
+    local trusted=
     if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
-        mkdir -p "$tree/etc/ssl/certs" && cp -L /etc/ssl/certs/ca-certificates.crt "$tree/etc/ssl/certs/"
+        trusted=/etc/machine-authorities.pem
+        cp -L /etc/ssl/certs/ca-certificates.crt "$tree$trusted"
     fi
     exec chroot "$tree" env -i HOME=/root TERM=dumb LC_ALL=C.UTF-8 \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-        ${FUZZ_SECONDS:+FUZZ_SECONDS="$FUZZ_SECONDS"} ${http_proxy:+http_proxy="$http_proxy"} \
+        ${trusted:+SSL_CERT_FILE="$trusted"} ${FUZZ_SECONDS:+FUZZ_SECONDS="$FUZZ_SECONDS"} ${http_proxy:+http_proxy="$http_proxy"} \
         ${https_proxy:+https_proxy="$https_proxy"} ${no_proxy:+no_proxy="$no_proxy"} \
         "/srv/$copy/tests/run" "$@"
 }
