@@ -26,7 +26,7 @@ static size_t waiting(const struct connection *connection)
 /* A peer that does not take what it has caused to be sent may not cause more. */
 static bool may_read(const struct connection *connection)
 {
-    return waiting(connection) < AHEAD_BYTES;
+    return waiting(connection) < AHEAD_BYTES && !connection->http2.broken;
 }
 
 void mesh__http2_side_take(struct connection *connection, const char *bytes, size_t size)
@@ -65,18 +65,33 @@ static void note_broken(struct connection *connection, mesh_status status)
                mesh__peer_name(connection->peer), mesh__http2_reason(connection->http2.conn));
 }
 
-/* One turn's frames, behind those that still wait: 0 or a negative errno. */
+/* Behind those that wait already. */
+static int keep_frames(struct connection *connection, const struct buf *frames)
+{
+    struct buf *out = &connection->out;
+    mesh__buf_consume(out, connection->out_at);
+    connection->out_at = 0;
+    return mesh__buf_append(out, frames->data, frames->size) ? 0 : -ENOMEM;
+}
+
+/* One turn's frames, behind those that still wait: 0 or a negative errno. While the socket is full they move all the
+ * same, up to AHEAD_BYTES: what waits inside the codec is not seen by may_read(). */
 static int send_frames(struct connection *connection)
 {
     struct buf *frames = &connection->server->own.frames;
     size_t before = waiting(connection);
     int done = before > 0 ? mesh__connection_write(connection) : 1;
-    if (done > 0) {
+    size_t left = waiting(connection);
+    if (done >= 0 && left < AHEAD_BYTES) {
+        size_t most = left > 0 ? AHEAD_BYTES - left : TURN_BYTES;
         mesh__buf_clear(frames);
-        note_broken(connection, mesh__http2_write(connection->http2.conn, frames, TURN_BYTES));
-        done = frames->failed ? -ENOMEM : mesh__connection_send(connection, frames);
+        note_broken(connection, mesh__http2_write(connection->http2.conn, frames, most));
+        if (frames->failed)
+            done = -ENOMEM;
+        else
+            done = left > 0 ? keep_frames(connection, frames) : mesh__connection_send(connection, frames);
     }
-    if (done == 0 && (before == 0 || waiting(connection) < before))
+    if (done == 0 && (before == 0 || left < before))
         connection->http2.stalled_since = now_of(connection);
     return done;
 }
