@@ -198,7 +198,9 @@ void mesh__connection_timeout(struct loop_timer *timer)
 void mesh__connection_follow(mesh_exchange *exchange, uint32_t posts)
 {
     struct connection *connection = exchange->connection;
-    if (connection == NULL) /* closed, or its stream was reset, while the exchange was in the inbox */
+    if (connection == NULL && !exchange->returned) /* it has gone; who asks only now is told, too */
+        mesh__flow_tell(exchange);
+    if (connection == NULL)
         return;
     if (connection->state == CONNECTION_SHARED)
         mesh__http2_side_follow(connection, exchange, posts);

@@ -110,6 +110,7 @@ mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connec
     mesh__refs_ref(&server->refs);
     exchange->connection = connection;
     exchange->coming = true;
+    exchange->max_body = server->settings->max_body;
     exchange->peer = mesh__peer_ref(peer);
     atomic_init(&exchange->gone, false);
     copy_head(exchange, head);

@@ -378,13 +378,15 @@ bool mesh__flow_is_open(mesh_exchange *exchange)
     return open;
 }
 
-void mesh__flow_ask(mesh_exchange *exchange, mesh_ready ready, void *user)
+bool mesh__flow_ask(mesh_exchange *exchange, mesh_ready ready, void *user)
 {
     struct flow *flow = &exchange->flow;
     pthread_mutex_lock(&flow->lock);
     flow->ready = ready;
     flow->ready_user = user;
-    if (is_due(flow))
-        mesh__server_post(exchange, POST_NEWS);
+    bool ok = !is_due(flow) || mesh__server_post(exchange, POST_NEWS);
+    if (!ok)
+        flow->ready = NULL;
     pthread_mutex_unlock(&flow->lock);
+    return ok;
 }

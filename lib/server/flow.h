@@ -107,7 +107,8 @@ mesh_status mesh__flow_write_whole(mesh_exchange *, struct view head, struct vie
 /* The request is not whole: how it goes on is not known, or it never will. */
 bool mesh__flow_is_open(mesh_exchange *);
 
-/* Has `ready` called once by the loop when what last answered MESH_EAGAIN is worth trying again. */
-void mesh__flow_ask(mesh_exchange *, mesh_ready ready, void *user);
+/* Has `ready` called once by the loop when what last answered MESH_EAGAIN is worth trying again. False: there is no
+ * loop any more, and it will not be called. */
+bool mesh__flow_ask(mesh_exchange *, mesh_ready ready, void *user);
 
 #endif

@@ -211,6 +211,53 @@ START_TEST(test_older_reply)
 }
 END_TEST
 
+/* What was wrong with the request is what a drop answers, whichever function met it. */
+static const struct {
+    mesh_status fault;
+    int32_t refusal;
+} faults[] = {
+    { MESH_PROTOCOL, 400 },         { MESH_DEADLINE, 408 },         { MESH_BODY_TOO_LARGE, 413 },
+    { MESH_HEADER_TOO_LARGE, 431 }, { MESH_TOO_MANY_HEADERS, 431 },
+};
+
+START_TEST(test_refusal_of_a_drop)
+{
+    mesh_server *server = new_server(NULL);
+    const void *message;
+    size_t size;
+    char byte;
+    for (int i = 0; i < 2; i++) {
+        mesh_exchange *exchange = receive(server, "POST", "/", true);
+        exchange->in_pieces = true;
+        mesh__flow_end(exchange, faults[_i].fault);
+        mesh_status status = i == 0 ? mesh_exchange_read(exchange, &byte, 1, 0, &size)
+                                    : mesh_exchange_receive(exchange, 0, &message, &size);
+        ck_assert_int_eq(status, faults[_i].fault);
+        ck_assert_int_eq(exchange->refusal, faults[_i].refusal);
+        mesh__exchange_unref(exchange);
+    }
+    free_server(server);
+}
+END_TEST
+
+/* An exchange outlives the server's settings. */
+START_TEST(test_receive_without_settings)
+{
+    mesh_server *server = new_server(NULL);
+    mesh_exchange *exchange = receive(server, "POST", "/", true);
+    const void *message;
+    size_t size;
+    server->settings = NULL;
+    mesh__buf_append(&exchange->body, "\0\0\0\0\2hi\0\0\0\0\x65", 12);
+    ck_assert_int_eq(mesh_exchange_receive(exchange, 0, &message, &size), MESH_OK);
+    ck_assert_uint_eq(size, 2);
+    ck_assert_mem_eq(message, "hi", 2);
+    ck_assert_int_eq(mesh_exchange_receive(exchange, 0, &message, &size), MESH_BODY_TOO_LARGE);
+    mesh__exchange_unref(exchange);
+    free_server(server);
+}
+END_TEST
+
 START_TEST(test_refusal)
 {
     struct buf out;
@@ -234,6 +281,8 @@ int main(void)
     tcase_add_loop_test(tcase, test_replies, 0, sizeof(rows) / sizeof(rows[0]));
     tcase_add_test(tcase, test_older_reply);
     tcase_add_test(tcase, test_refusal);
+    tcase_add_loop_test(tcase, test_refusal_of_a_drop, 0, sizeof(faults) / sizeof(faults[0]));
+    tcase_add_test(tcase, test_receive_without_settings);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
