@@ -57,6 +57,7 @@ struct connection {
     struct peer *peer;
     uint32_t epoch; /* of the server's identity that hands are shaken with */
     struct loop_timer timer;
+    struct loop_task again; /* reading goes on */
     struct buf out;
     size_t out_at;       /* of these written already */
     bool undecided;      /* the first bytes say whether it is HTTP/2 */
@@ -108,6 +109,12 @@ bool mesh__connection_is_outdated(const struct connection *);
  * Closing an idle connection at once could meet a request under way, which would be lost; one that was silent for a
  * while will hardly be used. */
 mesh_nanos mesh__connection_idle_time(const struct connection *);
+
+/* Reads at most so often for one connection before the others get their turn. What is buffered then is read on in the
+ * next turn: nothing else announces it. */
+#define READS_PER_TURN 16
+void mesh__connection_again(struct connection *);
+void mesh__connection_read_on(struct loop_task *); /* its task */
 
 /* Writes what is in `out`: 1 when all of it is out, 0 when the socket is full, or a negative errno. */
 int mesh__connection_write(struct connection *);

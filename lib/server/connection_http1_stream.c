@@ -141,7 +141,7 @@ static void look_at_news(struct connection *connection, mesh_exchange *exchange)
     weigh(connection, news.unread);
     if (news.say_continue && !exchange->started && !mesh__buf_append_text(&connection->out, HTTP1_CONTINUE))
         mesh__connection_close(connection);
-    if (was_held && connection->state == CONNECTION_STREAMING && !connection->http1.held &&
+    if (was_held && connection->state == CONNECTION_STREAMING && exchange->coming && !connection->http1.held &&
         connection->stream->ops->has_buffered_input(connection->stream))
         mesh__http1_side_read(connection);
 }

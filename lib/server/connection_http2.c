@@ -29,32 +29,6 @@ static bool may_read(const struct connection *connection)
     return waiting(connection) < AHEAD_BYTES && !connection->http2.broken;
 }
 
-void mesh__http2_side_take(struct connection *connection, const char *bytes, size_t size)
-{
-    if (connection->state != CONNECTION_SHARED)
-        return;
-    if (size > 0)
-        (void)mesh__http2_read(connection->http2.conn, bytes, size); /* a failure shows when it is flushed */
-    mesh__http2_side_touch(connection);
-}
-
-static void read_frames(struct connection *connection)
-{
-    struct stream *stream = connection->stream;
-    char *scratch = connection->server->own.loop.scratch;
-    do {
-        ssize_t got = stream->ops->read(stream, scratch, LOOP_SCRATCH_SIZE);
-        if (got == -EAGAIN)
-            break;
-        if (got <= 0) {
-            mesh__connection_close(connection);
-            return;
-        }
-        mesh__http2_side_take(connection, scratch, (size_t)got);
-    } while (stream->ops->has_buffered_input(stream));
-    mesh__http2_side_touch(connection);
-}
-
 static void note_broken(struct connection *connection, mesh_status status)
 {
     const mesh_server *server = connection->server;
@@ -63,6 +37,35 @@ static void note_broken(struct connection *connection, mesh_status status)
     connection->http2.broken = true;
     SERVER_LOG(server, MESH_LOG_INFO, "server %s: the HTTP/2 connection from %s was ended: %s", server->settings->name,
                mesh__peer_name(connection->peer), mesh__http2_reason(connection->http2.conn));
+}
+
+void mesh__http2_side_take(struct connection *connection, const char *bytes, size_t size)
+{
+    if (connection->state != CONNECTION_SHARED)
+        return;
+    if (size > 0)
+        note_broken(connection, mesh__http2_read(connection->http2.conn, bytes, size));
+    mesh__http2_side_touch(connection);
+}
+
+/* What is left is read on behind the flush. */
+static void read_frames(struct connection *connection)
+{
+    struct stream *stream = connection->stream;
+    char *scratch = connection->server->own.loop.scratch;
+    for (int i = 0; i < READS_PER_TURN && may_read(connection); i++) {
+        ssize_t got = stream->ops->read(stream, scratch, LOOP_SCRATCH_SIZE);
+        if (got == -EAGAIN)
+            break;
+        if (got <= 0) {
+            mesh__connection_close(connection);
+            return;
+        }
+        mesh__http2_side_take(connection, scratch, (size_t)got);
+        if (!stream->ops->has_buffered_input(stream))
+            break;
+    }
+    mesh__http2_side_touch(connection);
 }
 
 /* Behind those that wait already. */
@@ -181,8 +184,8 @@ void mesh__http2_side_flush(struct connection *connection)
         bool more = waiting(connection) > 0 || mesh__http2_wants_write(connection->http2.conn);
         mesh__stream_arm(connection->stream, (may_read(connection) ? LOOP_READ : 0) | (more ? LOOP_WRITE : 0));
         set_timer(connection);
-        if (may_read(connection) && connection->stream->ops->has_buffered_input(connection->stream))
-            read_frames(connection);
+        if (may_read(connection))
+            mesh__connection_again(connection);
     }
 }
 
