@@ -122,7 +122,7 @@ MESH_API MESH_NODISCARD mesh_status mesh_exchange_write(mesh_exchange *exchange,
  * written still goes out. A request of which not all has come is cut off. A response that is dropped instead, or ends
  * with MESH_EINVAL (trailers that cannot be sent) or MESH_NO_MEMORY, is never taken for whole by its peer: over HTTP/2
  * the stream is reset with INTERNAL_ERROR, over HTTP/1.1 the connection is. HTTP/1.0 knows no trailers: they go
- * nowhere. */
+ * nowhere; and over a Unix socket, which knows no reset, a peer that speaks it cannot tell. */
 MESH_API mesh_status mesh_exchange_end(mesh_exchange *exchange, const mesh_header *trailers, size_t count);
 
 /* Has `ready` called by the server's loop, once, when what last answered MESH_EAGAIN is worth trying again, or the peer

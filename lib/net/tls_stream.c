@@ -441,6 +441,13 @@ int mesh__tls_stream_new(const struct tls_plan *plan, struct stream *below, stru
     return 0;
 }
 
+void mesh__tls_stream_silence(struct stream *stream)
+{
+    struct tls_stream *self = self_of(stream);
+    if (stream->ops == &tls_ops && self->phase == PHASE_OPEN)
+        mesh__tls_set_io(self->connection, NULL, NULL);
+}
+
 bool mesh__tls_stream_state(const struct stream *stream, struct tls_state *out)
 {
     if (stream->ops != &tls_ops)

@@ -51,6 +51,8 @@ void mesh__connection_close(struct connection *connection)
     connection->state = CONNECTION_CLOSED;
     mesh__loop_timer_cancel(&server->own.loop, &connection->timer);
     mesh__loop_cancel(&connection->again);
+    if (connection->stream != NULL && connection->http1.open_ended)
+        mesh__http1_stream_abort(connection);
     if (connection->stream != NULL)
         connection->stream->ops->close(connection->stream);
     connection->stream = NULL;

@@ -29,6 +29,8 @@ struct connection_http1 {
     bool expects_continue;
     bool whole;       /* STREAMING: the last piece of the answer has been taken */
     bool held;        /* STREAMING: too much of the request is unread for more to be read */
+    bool open_ended;  /* the answer ends with the connection, and is not all out: an orderly end would look like its own
+                       */
     bool close_after; /* nothing follows what is in `out` */
     bool linger;      /* the peer may still be sending when that is out */
     int32_t refusal;  /* why the reader was told to stop: a status; 0: memory */
@@ -133,7 +135,8 @@ struct http1_limits mesh__connection_limits(const struct connection *);
 void mesh__connection_log_refusal(const struct connection *, int32_t status, const char *reason,
                                   char text[REFUSAL_TEXT_MAX]);
 
-/* HTTP/1.1's half. */
+/* HTTP/1.1's half. `abort` has the connection that closes next be taken for broken. */
+void mesh__http1_stream_abort(struct connection *);
 struct http1_reader *mesh__http1_side_reader(struct connection *); /* a new one for it; NULL: no memory */
 void mesh__http1_side_begin(struct connection *, bool undecided);  /* from here on requests are awaited */
 void mesh__http1_side_ready(struct connection *, uint32_t events);

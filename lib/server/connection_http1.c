@@ -41,6 +41,7 @@ void mesh__http1_side_write(struct connection *connection)
         mesh__stream_arm(connection->stream, LOOP_WRITE);
         mesh__connection_wait(connection, connection->server->settings->idle_timeout);
     } else if (connection->http1.close_after) {
+        connection->http1.open_ended = false;
         finish(connection);
     } else {
         become_idle(connection);
