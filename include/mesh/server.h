@@ -122,11 +122,13 @@ MESH_API MESH_NODISCARD mesh_status mesh_exchange_write(mesh_exchange *exchange,
  * written still goes out. A request of which not all has come is cut off. A response that is dropped instead, or ends
  * with MESH_EINVAL (trailers that cannot be sent) or MESH_NO_MEMORY, is never taken for whole by its peer: over HTTP/2
  * the stream is reset with INTERNAL_ERROR, over HTTP/1.1 the connection is. HTTP/1.0 knows no trailers: they go
- * nowhere. */
+ * nowhere; and over a Unix socket, which knows no reset, a peer that speaks it cannot tell. */
 MESH_API mesh_status mesh_exchange_end(mesh_exchange *exchange, const mesh_header *trailers, size_t count);
 
 /* Has `ready` called by the server's loop, once, when what last answered MESH_EAGAIN is worth trying again, or the peer
- * has gone; never from inside this. It may end the exchange; another thread must not while it is still to come. */
+ * has gone; never from inside this. It may end the exchange; another thread must not while it is still to come.
+ * MESH_ECLOSED, and no call, once the server has been freed; what is still to come then is called before
+ * mesh_server_free() returns. */
 MESH_API mesh_status mesh_exchange_on_ready(mesh_exchange *exchange, mesh_ready ready, void *user);
 
 /* gRPC: the next message of the request, which lives until the next is asked for; MESH_OK with *message NULL: the end.

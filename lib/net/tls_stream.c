@@ -7,6 +7,7 @@
 
 #define HANDSHAKE_BYTES_MAX (256 * 1024)
 #define READ_AT_ONCE 4096
+#define DROPS_AT_ONCE 16
 
 enum phase { PHASE_BELOW, PHASE_SHAKING, PHASE_OPEN, PHASE_BROKEN };
 
@@ -305,14 +306,13 @@ static void on_below(void *user, uint32_t events)
 
 /* ---- the stream ---- */
 
-/* What comes after a refusal. */
+/* What comes after a refusal; if much, the rest in the next turn. */
 static ssize_t drop_below(struct tls_stream *self, void *space, size_t size)
 {
-    ssize_t got;
-    do
+    ssize_t got = 1;
+    for (int i = 0; i < DROPS_AT_ONCE && got > 0; i++)
         got = self->below->ops->read(self->below, space, size);
-    while (got > 0);
-    return got;
+    return got > 0 ? -EAGAIN : got;
 }
 
 static ssize_t tls_read(struct stream *stream, void *bytes, size_t size)
@@ -439,6 +439,13 @@ int mesh__tls_stream_new(const struct tls_plan *plan, struct stream *below, stru
     below->user = self;
     *out = &self->stream;
     return 0;
+}
+
+void mesh__tls_stream_silence(struct stream *stream)
+{
+    struct tls_stream *self = self_of(stream);
+    if (stream->ops == &tls_ops && self->phase == PHASE_OPEN)
+        mesh__tls_set_io(self->connection, NULL, NULL);
 }
 
 bool mesh__tls_stream_state(const struct stream *stream, struct tls_state *out)

@@ -33,6 +33,10 @@ struct tls_plan {
 /* Takes the stream below over, also when it fails: 0 or a negative errno. */
 int mesh__tls_stream_new(const struct tls_plan *, struct stream *below, struct stream **out);
 
+/* Nothing more is said, not even the end when it closes: to the peer it is cut off. Leaves streams that are not TLS as
+ * they are. */
+void mesh__tls_stream_silence(struct stream *);
+
 /* What is known of a TLS stream. */
 struct tls_state {
     bool shaking;                    /* the stream below is up, and hands are not yet shaken */

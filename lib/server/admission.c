@@ -169,6 +169,7 @@ static struct connection *make(mesh_server *server, const struct sockaddr *peer,
         return NULL;
     connection->server = server;
     connection->timer.fire = mesh__connection_timeout;
+    connection->again.run = mesh__connection_read_on;
     mesh__list_init(&connection->http2.coming);
     mesh__list_init(&connection->http2.serving);
     mesh__list_init(&connection->http2.going);

@@ -16,7 +16,7 @@ static const mesh_header *find(const mesh_exchange *exchange, struct view name)
 
 static void start_decoder(mesh_exchange *exchange)
 {
-    uint64_t most = exchange->server->settings->max_body;
+    uint64_t most = exchange->max_body; /* the server may have gone */
     const mesh_header *coding = find(exchange, VIEW_LITERAL("grpc-encoding"));
     mesh__grpc_decoder_init(&exchange->decoder, most < UINT32_MAX ? (uint32_t)most : UINT32_MAX);
     exchange->decoder.encoded =
@@ -43,8 +43,7 @@ static mesh_status fail(mesh_exchange *exchange)
 static mesh_status fill(mesh_exchange *exchange, mesh_nanos timeout, bool *ended)
 {
     mesh_status status = mesh__flow_fill(exchange, timeout);
-    if (status == MESH_DEADLINE)
-        exchange->refusal = 504;
+    mesh__reply_note_refusal(exchange, status);
     if (status != MESH_OK || mesh__exchange_unread(exchange).size > 0)
         return status;
     *ended = mesh__grpc_between(&exchange->decoder);

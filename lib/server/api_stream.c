@@ -2,25 +2,6 @@
 /* api_stream.c - the exported functions of an exchange whose bodies come and go in pieces. */
 #include "server/reply.h"
 
-/* What to answer where the handler gives up because of this. */
-static int32_t refusal_of(const mesh_exchange *exchange, mesh_status status)
-{
-    const struct world *world = exchange->server->own.loop.world;
-    switch (status) {
-    case MESH_DEADLINE:
-        return exchange->inbound.deadline <= world->now(world) ? 504 : 408;
-    case MESH_PROTOCOL:
-        return 400;
-    case MESH_BODY_TOO_LARGE:
-        return 413;
-    case MESH_HEADER_TOO_LARGE:
-    case MESH_TOO_MANY_HEADERS:
-        return 431;
-    default:
-        return exchange->refusal;
-    }
-}
-
 mesh_status mesh_exchange_read(mesh_exchange *exchange, void *space, size_t size, int64_t timeout_ns, size_t *got)
 {
     if (got != NULL)
@@ -29,7 +10,7 @@ mesh_status mesh_exchange_read(mesh_exchange *exchange, void *space, size_t size
         return MESH_EINVAL;
     mesh_status status = mesh__flow_fill(exchange, timeout_ns);
     struct view rest = mesh__exchange_unread(exchange);
-    exchange->refusal = refusal_of(exchange, status);
+    mesh__reply_note_refusal(exchange, status);
     if (status != MESH_OK)
         return status;
     *got = rest.size < size ? rest.size : size;
@@ -124,6 +105,5 @@ mesh_status mesh_exchange_on_ready(mesh_exchange *exchange, mesh_ready ready, vo
 {
     if (exchange == NULL || ready == NULL)
         return MESH_EINVAL;
-    mesh__flow_ask(exchange, ready, user);
-    return MESH_OK;
+    return mesh__flow_ask(exchange, ready, user) ? MESH_OK : MESH_ECLOSED;
 }

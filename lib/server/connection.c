@@ -50,6 +50,9 @@ void mesh__connection_close(struct connection *connection)
         return;
     connection->state = CONNECTION_CLOSED;
     mesh__loop_timer_cancel(&server->own.loop, &connection->timer);
+    mesh__loop_cancel(&connection->again);
+    if (connection->stream != NULL && connection->http1.open_ended)
+        mesh__http1_stream_abort(connection);
     if (connection->stream != NULL)
         connection->stream->ops->close(connection->stream);
     connection->stream = NULL;
@@ -89,17 +92,29 @@ void mesh__connection_outdate(struct connection *connection)
         mesh__http2_side_drain(connection); /* which loses nothing */
 }
 
+void mesh__connection_again(struct connection *connection)
+{
+    if (connection->stream->ops->has_buffered_input(connection->stream))
+        mesh__loop_post(&connection->server->own.loop, &connection->again);
+}
+
+void mesh__connection_read_on(struct loop_task *task)
+{
+    mesh__connection_ready(CONTAINER_OF(task, struct connection, again), LOOP_READ);
+}
+
 static void discard(struct connection *connection)
 {
     struct stream *stream = connection->stream;
-    ssize_t got;
-    do
+    ssize_t got = 1;
+    for (int i = 0; i < READS_PER_TURN && got > 0 && (i == 0 || stream->ops->has_buffered_input(stream)); i++)
         got = stream->ops->read(stream, connection->server->own.loop.scratch, LOOP_SCRATCH_SIZE);
-    while (got > 0 && stream->ops->has_buffered_input(stream));
-    if (got > 0 || got == -EAGAIN)
-        mesh__stream_arm(stream, LOOP_READ);
-    else
+    if (got <= 0 && got != -EAGAIN) {
         mesh__connection_close(connection);
+        return;
+    }
+    mesh__stream_arm(stream, LOOP_READ);
+    mesh__connection_again(connection);
 }
 
 void mesh__connection_linger(struct connection *connection)
@@ -198,7 +213,9 @@ void mesh__connection_timeout(struct loop_timer *timer)
 void mesh__connection_follow(mesh_exchange *exchange, uint32_t posts)
 {
     struct connection *connection = exchange->connection;
-    if (connection == NULL) /* closed, or its stream was reset, while the exchange was in the inbox */
+    if (connection == NULL && !exchange->returned) /* it has gone; who asks only now is told, too */
+        mesh__flow_tell(exchange);
+    if (connection == NULL)
         return;
     if (connection->state == CONNECTION_SHARED)
         mesh__http2_side_follow(connection, exchange, posts);

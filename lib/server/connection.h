@@ -29,6 +29,8 @@ struct connection_http1 {
     bool expects_continue;
     bool whole;       /* STREAMING: the last piece of the answer has been taken */
     bool held;        /* STREAMING: too much of the request is unread for more to be read */
+    bool open_ended;  /* the answer ends with the connection, and is not all out: an orderly end would look like its own
+                       */
     bool close_after; /* nothing follows what is in `out` */
     bool linger;      /* the peer may still be sending when that is out */
     int32_t refusal;  /* why the reader was told to stop: a status; 0: memory */
@@ -57,6 +59,7 @@ struct connection {
     struct peer *peer;
     uint32_t epoch; /* of the server's identity that hands are shaken with */
     struct loop_timer timer;
+    struct loop_task again; /* reading goes on */
     struct buf out;
     size_t out_at;       /* of these written already */
     bool undecided;      /* the first bytes say whether it is HTTP/2 */
@@ -109,6 +112,12 @@ bool mesh__connection_is_outdated(const struct connection *);
  * while will hardly be used. */
 mesh_nanos mesh__connection_idle_time(const struct connection *);
 
+/* Reads at most so often for one connection before the others get their turn. What is buffered then is read on in the
+ * next turn: nothing else announces it. */
+#define READS_PER_TURN 16
+void mesh__connection_again(struct connection *);
+void mesh__connection_read_on(struct loop_task *); /* its task */
+
 /* Writes what is in `out`: 1 when all of it is out, 0 when the socket is full, or a negative errno. */
 int mesh__connection_write(struct connection *);
 
@@ -126,7 +135,8 @@ struct http1_limits mesh__connection_limits(const struct connection *);
 void mesh__connection_log_refusal(const struct connection *, int32_t status, const char *reason,
                                   char text[REFUSAL_TEXT_MAX]);
 
-/* HTTP/1.1's half. */
+/* HTTP/1.1's half. `abort` has the connection that closes next be taken for broken. */
+void mesh__http1_stream_abort(struct connection *);
 struct http1_reader *mesh__http1_side_reader(struct connection *); /* a new one for it; NULL: no memory */
 void mesh__http1_side_begin(struct connection *, bool undecided);  /* from here on requests are awaited */
 void mesh__http1_side_ready(struct connection *, uint32_t events);

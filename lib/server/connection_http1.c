@@ -41,6 +41,7 @@ void mesh__http1_side_write(struct connection *connection)
         mesh__stream_arm(connection->stream, LOOP_WRITE);
         mesh__connection_wait(connection, connection->server->settings->idle_timeout);
     } else if (connection->http1.close_after) {
+        connection->http1.open_ended = false;
         finish(connection);
     } else {
         become_idle(connection);
@@ -294,7 +295,7 @@ void mesh__http1_side_read(struct connection *connection)
 {
     struct stream *stream = connection->stream;
     char *scratch = connection->server->own.loop.scratch;
-    do {
+    for (int i = 0; i < READS_PER_TURN; i++) {
         ssize_t got = stream->ops->read(stream, scratch, LOOP_SCRATCH_SIZE);
         if (got == -EAGAIN) {
             mesh__stream_arm(stream, LOOP_READ);
@@ -310,7 +311,10 @@ void mesh__http1_side_read(struct connection *connection)
         if (used < (size_t)got && connection->state != CONNECTION_CLOSED &&
             !mesh__buf_append(&connection->http1.in, scratch + used, (size_t)got - used))
             mesh__connection_close(connection);
-    } while (wants_input(connection) && stream->ops->has_buffered_input(stream));
+        if (!wants_input(connection) || !stream->ops->has_buffered_input(stream))
+            return;
+    }
+    mesh__connection_again(connection);
 }
 
 /* Goes on with bytes that were read behind an earlier request, then with those that only the stream has. */

@@ -3,6 +3,8 @@
  * its handler has it. */
 #include "server/connection_http1.h"
 
+#include "net/tls_stream.h"
+
 #include <errno.h>
 
 #define PIECE_MAX FLOW_WAITING_MAX
@@ -115,11 +117,18 @@ static void move(struct connection *connection, mesh_exchange *exchange)
         settle(connection);
 }
 
-/* The peer must not take what it has for a whole answer, whichever way that ends. */
-static void cut(struct connection *connection)
+/* Over TLS it is close_notify that must not come. A Unix socket knows no reset. */
+void mesh__http1_stream_abort(struct connection *connection)
 {
     const struct linger at_once = { 1, 0 };
     (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    mesh__tls_stream_silence(connection->stream);
+}
+
+/* The peer must not take what it has for a whole answer, whichever way that ends. */
+static void cut(struct connection *connection)
+{
+    mesh__http1_stream_abort(connection);
     mesh__connection_close(connection);
 }
 
@@ -127,6 +136,7 @@ static void start(struct connection *connection, mesh_exchange *exchange)
 {
     connection->state = CONNECTION_STREAMING;
     exchange->started = true;
+    connection->http1.open_ended = exchange->is_old;
     bool ok = !mesh__flow_take_continue(exchange) || mesh__buf_append_text(&connection->out, HTTP1_CONTINUE);
     if (!ok || exchange->reply.size == 0 ||
         !mesh__buf_append(&connection->out, exchange->reply.data, exchange->reply.size))
@@ -141,7 +151,7 @@ static void look_at_news(struct connection *connection, mesh_exchange *exchange)
     weigh(connection, news.unread);
     if (news.say_continue && !exchange->started && !mesh__buf_append_text(&connection->out, HTTP1_CONTINUE))
         mesh__connection_close(connection);
-    if (was_held && connection->state == CONNECTION_STREAMING && !connection->http1.held &&
+    if (was_held && connection->state == CONNECTION_STREAMING && exchange->coming && !connection->http1.held &&
         connection->stream->ops->has_buffered_input(connection->stream))
         mesh__http1_side_read(connection);
 }

@@ -26,33 +26,7 @@ static size_t waiting(const struct connection *connection)
 /* A peer that does not take what it has caused to be sent may not cause more. */
 static bool may_read(const struct connection *connection)
 {
-    return waiting(connection) < AHEAD_BYTES;
-}
-
-void mesh__http2_side_take(struct connection *connection, const char *bytes, size_t size)
-{
-    if (connection->state != CONNECTION_SHARED)
-        return;
-    if (size > 0)
-        (void)mesh__http2_read(connection->http2.conn, bytes, size); /* a failure shows when it is flushed */
-    mesh__http2_side_touch(connection);
-}
-
-static void read_frames(struct connection *connection)
-{
-    struct stream *stream = connection->stream;
-    char *scratch = connection->server->own.loop.scratch;
-    do {
-        ssize_t got = stream->ops->read(stream, scratch, LOOP_SCRATCH_SIZE);
-        if (got == -EAGAIN)
-            break;
-        if (got <= 0) {
-            mesh__connection_close(connection);
-            return;
-        }
-        mesh__http2_side_take(connection, scratch, (size_t)got);
-    } while (stream->ops->has_buffered_input(stream));
-    mesh__http2_side_touch(connection);
+    return waiting(connection) < AHEAD_BYTES && !connection->http2.broken;
 }
 
 static void note_broken(struct connection *connection, mesh_status status)
@@ -65,18 +39,62 @@ static void note_broken(struct connection *connection, mesh_status status)
                mesh__peer_name(connection->peer), mesh__http2_reason(connection->http2.conn));
 }
 
-/* One turn's frames, behind those that still wait: 0 or a negative errno. */
+void mesh__http2_side_take(struct connection *connection, const char *bytes, size_t size)
+{
+    if (connection->state != CONNECTION_SHARED)
+        return;
+    if (size > 0)
+        note_broken(connection, mesh__http2_read(connection->http2.conn, bytes, size));
+    mesh__http2_side_touch(connection);
+}
+
+/* What is left is read on behind the flush. */
+static void read_frames(struct connection *connection)
+{
+    struct stream *stream = connection->stream;
+    char *scratch = connection->server->own.loop.scratch;
+    for (int i = 0; i < READS_PER_TURN && may_read(connection); i++) {
+        ssize_t got = stream->ops->read(stream, scratch, LOOP_SCRATCH_SIZE);
+        if (got == -EAGAIN)
+            break;
+        if (got <= 0) {
+            mesh__connection_close(connection);
+            return;
+        }
+        mesh__http2_side_take(connection, scratch, (size_t)got);
+        if (!stream->ops->has_buffered_input(stream))
+            break;
+    }
+    mesh__http2_side_touch(connection);
+}
+
+/* Behind those that wait already. */
+static int keep_frames(struct connection *connection, const struct buf *frames)
+{
+    struct buf *out = &connection->out;
+    mesh__buf_consume(out, connection->out_at);
+    connection->out_at = 0;
+    return mesh__buf_append(out, frames->data, frames->size) ? 0 : -ENOMEM;
+}
+
+/* One turn's frames, behind those that still wait: 0 or a negative errno. While the socket is full they move all the
+ * same, up to AHEAD_BYTES: what waits inside the codec is not seen by may_read(). */
 static int send_frames(struct connection *connection)
 {
     struct buf *frames = &connection->server->own.frames;
     size_t before = waiting(connection);
     int done = before > 0 ? mesh__connection_write(connection) : 1;
-    if (done > 0) {
+    size_t left = waiting(connection);
+    if (done >= 0 && left < AHEAD_BYTES) {
+        size_t most = left > 0 ? AHEAD_BYTES - left : TURN_BYTES;
         mesh__buf_clear(frames);
-        note_broken(connection, mesh__http2_write(connection->http2.conn, frames, TURN_BYTES));
-        done = frames->failed ? -ENOMEM : mesh__connection_send(connection, frames);
+        note_broken(connection, mesh__http2_write(connection->http2.conn, frames, most));
+        if (frames->failed)
+            done = -ENOMEM;
+        else
+            done = left > 0 ? keep_frames(connection, frames) : mesh__connection_send(connection, frames);
     }
-    if (done == 0 && (before == 0 || waiting(connection) < before))
+    if (done == 0 && (before == 0 || left < before))
         connection->http2.stalled_since = now_of(connection);
     return done;
 }
@@ -166,8 +184,8 @@ void mesh__http2_side_flush(struct connection *connection)
         bool more = waiting(connection) > 0 || mesh__http2_wants_write(connection->http2.conn);
         mesh__stream_arm(connection->stream, (may_read(connection) ? LOOP_READ : 0) | (more ? LOOP_WRITE : 0));
         set_timer(connection);
-        if (may_read(connection) && connection->stream->ops->has_buffered_input(connection->stream))
-            read_frames(connection);
+        if (may_read(connection))
+            mesh__connection_again(connection);
     }
 }
 

@@ -32,7 +32,32 @@ static const char *put(char **at, const char *text, size_t size)
     return start;
 }
 
-static void copy_head(mesh_exchange *exchange, const struct http1_head *head)
+static bool is_cookie(const mesh_header *header)
+{
+    return mesh__view_equal(mesh__view(header->name, header->name_size), VIEW_LITERAL("cookie"));
+}
+
+/* RFC 9113 8.2.3: the pieces from the first one on, joined. It takes no more room than they had apart. */
+static mesh_header put_cookies(char **at, const struct http1_head *head, size_t first)
+{
+    mesh_header out = { .name_size = head->headers[first].name_size };
+    out.name = put(at, head->headers[first].name, out.name_size);
+    out.value = *at;
+    for (size_t i = first; i < head->header_count; i++) {
+        const mesh_header *from = &head->headers[i];
+        if (!is_cookie(from))
+            continue;
+        if (i > first) {
+            (*at)[-1] = ';'; /* in place of the NUL */
+            *(*at)++ = ' ';
+        }
+        (void)put(at, from->value, from->value_size);
+    }
+    out.value_size = (size_t)(*at - out.value) - 1;
+    return out;
+}
+
+static void copy_head(mesh_exchange *exchange, const struct http1_head *head, bool is_http2)
 {
     mesh_header *headers = (mesh_header *)(exchange + 1);
     char *at = (char *)(headers + head->header_count);
@@ -42,13 +67,19 @@ static void copy_head(mesh_exchange *exchange, const struct http1_head *head)
         *at++ = '/';
     (void)put(&at, head->path.data, head->path.size);
     exchange->authority = put(&at, head->authority.data, head->authority.size);
+    bool joined = false;
     for (size_t i = 0; i < head->header_count; i++) {
         const mesh_header *from = &head->headers[i];
-        headers[i] = (mesh_header){ put(&at, from->name, from->name_size), from->name_size,
+        bool cookie = is_http2 && is_cookie(from);
+        if (cookie && joined)
+            continue;
+        joined |= cookie;
+        headers[exchange->header_count++] =
+            cookie ? put_cookies(&at, head, i)
+                   : (mesh_header){ put(&at, from->name, from->name_size), from->name_size,
                                     put(&at, from->value, from->value_size), from->value_size };
     }
     exchange->headers = headers;
-    exchange->header_count = head->header_count;
 }
 
 static void random_bytes(struct rng *rng, uint8_t *out, size_t size)
@@ -110,9 +141,10 @@ mesh_exchange *mesh__exchange_new(mesh_server *server, struct connection *connec
     mesh__refs_ref(&server->refs);
     exchange->connection = connection;
     exchange->coming = true;
+    exchange->max_body = server->settings->max_body;
     exchange->peer = mesh__peer_ref(peer);
     atomic_init(&exchange->gone, false);
-    copy_head(exchange, head);
+    copy_head(exchange, head, stream != NULL);
     mesh__buf_init(&exchange->body, &server->mem, server->streams ? NO_LIMIT : (size_t)server->settings->max_body);
     mesh__buf_init(&exchange->reply, &server->mem, NO_LIMIT);
     mesh__buf_init(&exchange->message, &server->mem, NO_LIMIT);

@@ -42,8 +42,9 @@ struct mesh_exchange {
     const mesh_header *headers; /* names and values are followed by a NUL */
     size_t header_count;
     struct mesh_inbound inbound;
-    bool in_pieces;  /* handed over before the request was whole */
-    struct buf body; /* the request's: all of it, or a piece. The loop's until it is handed over */
+    uint64_t max_body; /* of the server's settings, which it outlives */
+    bool in_pieces;    /* handed over before the request was whole */
+    struct buf body;   /* the request's: all of it, or a piece. The loop's until it is handed over */
     bool is_head;
     bool is_old;     /* HTTP/1.0 */
     bool is_grpc;    /* what the server itself answers is a gRPC status */

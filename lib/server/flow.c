@@ -197,7 +197,8 @@ mesh_nanos mesh__flow_reading_since(mesh_exchange *exchange)
 {
     struct flow *flow = &exchange->flow;
     pthread_mutex_lock(&flow->lock);
-    mesh_nanos since = flow->reading && !can_read(flow) ? flow->reading_since : NANOS_NEVER;
+    bool waits = flow->reading && flow->reading_until == NANOS_NEVER;
+    mesh_nanos since = waits && !can_read(flow) ? flow->reading_since : NANOS_NEVER;
     pthread_mutex_unlock(&flow->lock);
     return since;
 }
@@ -264,14 +265,31 @@ static void take_in(mesh_exchange *exchange)
     exchange->at_end = flow->lent == 0;
 }
 
+/* From now on somebody waits to read. */
+static void start_waiting(mesh_exchange *exchange)
+{
+    struct flow *flow = &exchange->flow;
+    const struct world *world = exchange->server->own.loop.world;
+    mesh_nanos now = world->now(world);
+    if (!flow->reading)
+        flow->reading_since = now;
+    else if (flow->reading_until != NANOS_NEVER)
+        flow->reading_since = mesh__nanos_add(flow->reading_since, mesh__nanos_sub(now, flow->reading_until));
+    flow->reading = true;
+    flow->reading_until = NANOS_NEVER;
+}
+
+static void stop_waiting(mesh_exchange *exchange)
+{
+    const struct world *world = exchange->server->own.loop.world;
+    exchange->flow.reading_until = world->now(world);
+}
+
 /* Nothing is there to read: whoever waits for that had better be known to the loop. */
 static void note_reading(mesh_exchange *exchange)
 {
     struct flow *flow = &exchange->flow;
-    const struct world *world = exchange->server->own.loop.world;
-    if (!flow->reading)
-        flow->reading_since = world->now(world);
-    flow->reading = true;
+    start_waiting(exchange);
     if (flow->credit > 0 || flow->expects_continue)
         mesh__server_post(exchange, POST_NEWS);
 }
@@ -293,6 +311,8 @@ mesh_status mesh__flow_fill(mesh_exchange *exchange, mesh_nanos timeout)
         status = flow->gone ? MESH_ECLOSED : flow->in.size > 0 ? MESH_OK : flow->fault;
     if (status == MESH_OK)
         take_in(exchange);
+    else if (flow->reading)
+        stop_waiting(exchange);
     if (flow->credit >= FLOW_CREDIT_MIN)
         mesh__server_post(exchange, POST_NEWS);
     pthread_mutex_unlock(&flow->lock);
@@ -378,13 +398,17 @@ bool mesh__flow_is_open(mesh_exchange *exchange)
     return open;
 }
 
-void mesh__flow_ask(mesh_exchange *exchange, mesh_ready ready, void *user)
+bool mesh__flow_ask(mesh_exchange *exchange, mesh_ready ready, void *user)
 {
     struct flow *flow = &exchange->flow;
     pthread_mutex_lock(&flow->lock);
     flow->ready = ready;
     flow->ready_user = user;
-    if (is_due(flow))
-        mesh__server_post(exchange, POST_NEWS);
+    if (flow->reading)
+        start_waiting(exchange);
+    bool ok = !is_due(flow) || mesh__server_post(exchange, POST_NEWS);
+    if (!ok)
+        flow->ready = NULL;
     pthread_mutex_unlock(&flow->lock);
+    return ok;
 }

@@ -36,7 +36,8 @@ struct flow {
     size_t credit;            /* bytes read that the loop has not been told of */
     bool expects_continue;    /* the peer waits for 100 (Continue) */
     bool reading;             /* what was asked for last had not come */
-    mesh_nanos reading_since; /* then */
+    mesh_nanos reading_since; /* since then, less the times at which nobody waited for it */
+    mesh_nanos reading_until; /* somebody waited for it; NANOS_NEVER: somebody does */
 
     struct buf out; /* written since the loop last took all of it into `reply` */
     size_t sending; /* bytes of that which are not sent */
@@ -84,7 +85,8 @@ size_t mesh__flow_unread(mesh_exchange *);
  * first. True once. */
 bool mesh__flow_take_continue(mesh_exchange *);
 
-/* Since when nothing has come of what the handler wants to read; NANOS_NEVER when it does not want to. */
+/* Since when nothing has come of what the handler waits to read, not counting when it did not wait; NANOS_NEVER when it
+ * does not. */
 mesh_nanos mesh__flow_reading_since(mesh_exchange *);
 
 /* What is to be sent next, at most `most` bytes, valid until it is asked again; with the last ones the trailers. */
@@ -107,7 +109,8 @@ mesh_status mesh__flow_write_whole(mesh_exchange *, struct view head, struct vie
 /* The request is not whole: how it goes on is not known, or it never will. */
 bool mesh__flow_is_open(mesh_exchange *);
 
-/* Has `ready` called once by the loop when what last answered MESH_EAGAIN is worth trying again. */
-void mesh__flow_ask(mesh_exchange *, mesh_ready ready, void *user);
+/* Has `ready` called once by the loop when what last answered MESH_EAGAIN is worth trying again. False: there is no
+ * loop any more, and it will not be called. */
+bool mesh__flow_ask(mesh_exchange *, mesh_ready ready, void *user);
 
 #endif

@@ -197,6 +197,28 @@ mesh_status mesh__reply_begin(mesh_exchange *exchange, const mesh_reply *given)
     return MESH_NO_MEMORY;
 }
 
+void mesh__reply_note_refusal(mesh_exchange *exchange, mesh_status status)
+{
+    const struct world *world = exchange->server->own.loop.world;
+    switch (status) {
+    case MESH_DEADLINE:
+        exchange->refusal = exchange->inbound.deadline <= world->now(world) ? 504 : 408;
+        break;
+    case MESH_PROTOCOL:
+        exchange->refusal = 400;
+        break;
+    case MESH_BODY_TOO_LARGE:
+        exchange->refusal = 413;
+        break;
+    case MESH_HEADER_TOO_LARGE:
+    case MESH_TOO_MANY_HEADERS:
+        exchange->refusal = 431;
+        break;
+    default:
+        break;
+    }
+}
+
 void mesh__reply_drop(mesh_exchange *exchange)
 {
     const struct world *world = exchange->server->own.loop.world;

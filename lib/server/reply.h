@@ -16,6 +16,9 @@ mesh_status mesh__reply_begin(mesh_exchange *, const mesh_reply *given);
 /* True when the fields may be sent, in a head or as trailers. */
 bool mesh__reply_fit(const mesh_exchange *, const mesh_header *headers, size_t count);
 
+/* Notes what a drop is to answer if it comes because reading ended so. */
+void mesh__reply_note_refusal(mesh_exchange *, mesh_status status);
+
 /* What whoever gives up the exchange has left: 500, a status that says more, or half a response. */
 void mesh__reply_drop(mesh_exchange *);
 

@@ -220,7 +220,7 @@ void mesh__server_unref(mesh_server *server)
     mesh__mem_free(&mem, server);
 }
 
-/* The loop has ended, or never began: from here on answers come too late. */
+/* The loop has ended, or never began: from here on answers come too late. Who waits to be called still is. */
 static void forbid_inbox(mesh_server *server)
 {
     mesh_exchange *exchange;
@@ -228,8 +228,13 @@ static void forbid_inbox(mesh_server *server)
     pthread_mutex_lock(&server->lock);
     server->synced.gone = true;
     pthread_mutex_unlock(&server->lock);
-    while ((exchange = take_posted(server, &posts)) != NULL)
+    mesh__turn_enter();
+    while ((exchange = take_posted(server, &posts)) != NULL) {
+        if (!(posts & POST_FINAL))
+            mesh__connection_follow(exchange, posts);
         mesh__exchange_unref(exchange);
+    }
+    mesh__turn_leave();
 }
 
 static void end_last(void *user)

@@ -289,6 +289,8 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
 {
     (void)session;
     struct http2_stream *stream = frame->hd.stream_id > 0 ? mesh__http2_find(user, frame->hd.stream_id) : NULL;
+    if (stream == NULL && error == NGHTTP2_ERR_REFUSED_STREAM)
+        mesh__http2_count_stream(user, false); /* it was never one */
     if (stream == NULL || stream->status != MESH_OK)
         return 0;
     stream->quiet = true;

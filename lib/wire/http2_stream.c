@@ -92,15 +92,14 @@ static void judge(const struct http2_stream *stream, uint32_t code, struct http2
     closed->reason = cut_reason(stream, code);
 }
 
-/* Streams that a client spoils cost a server work and its peer nothing: it may not do so again and again. */
-static void count_spoiled(struct http2_conn *conn, bool well)
+void mesh__http2_count_stream(struct http2_conn *conn, bool well)
 {
     if (conn->config.role != HTTP2_SERVER)
         return;
     if (well)
         conn->spoiled -= conn->spoiled > 0;
     else if (++conn->spoiled > HTTP2_SPOILED_MAX)
-        mesh__http2_terminate(conn, NGHTTP2_ENHANCE_YOUR_CALM, "too many streams were reset or malformed");
+        mesh__http2_terminate(conn, NGHTTP2_ENHANCE_YOUR_CALM, "too many streams were reset, refused or malformed");
 }
 
 void mesh__http2_tell_closed(struct http2_stream *stream, uint32_t code)
@@ -113,7 +112,7 @@ void mesh__http2_tell_closed(struct http2_stream *stream, uint32_t code)
     mesh__http2_window_release(stream);
     conn->events->closed(conn->user, stream, &closed);
     mesh__http2_pool_give(conn->pool, stream);
-    count_spoiled(conn, closed.status == MESH_OK);
+    mesh__http2_count_stream(conn, closed.status == MESH_OK);
 }
 
 void mesh__http2_reset(struct http2_stream *stream, uint32_t code)

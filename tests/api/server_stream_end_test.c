@@ -97,6 +97,29 @@ START_TEST(test_half_a_response_http1)
 }
 END_TEST
 
+/* The same however else such a response is cut off. */
+START_TEST(test_cut_off_http10)
+{
+    struct stream_scene scene;
+    char bytes[10000];
+    ssize_t got;
+    stream_open(&scene, _i == 0 ? IMPATIENT : WORKERS, 0);
+    struct peer peer = peer_connect(mesh_server_address(scene.server));
+    ck_assert(peer_say(&peer, "GET /flood HTTP/1.0\r\nhost: x\r\n\r\n"));
+    await(&scene.entered);
+    ck_assert_int_gt(recv(peer.fd, bytes, sizeof(bytes), 0), 0); /* it has begun */
+    if (_i == 0)
+        await(&scene.left); /* the peer takes nothing for too long */
+    else if (_i == 1)
+        ck_assert_int_eq(mesh_server_close(scene.server, 0), MESH_DEADLINE);
+    stream_close(&scene);
+    while ((got = recv(peer.fd, bytes, sizeof(bytes), 0)) > 0)
+        continue;
+    ck_assert(got < 0 && errno == ECONNRESET);
+    peer_close(&peer);
+}
+END_TEST
+
 START_TEST(test_half_a_response_http2)
 {
     static const char *const paths[] = { "/half", "/twice" };
@@ -477,6 +500,7 @@ int main(void)
     tcase_add_loop_test(all, test_early_answer_http1, 0, 2);
     tcase_add_loop_test(all, test_early_answer_http2, 0, 2);
     tcase_add_loop_test(all, test_half_a_response_http1, 0, (int)LENGTH(halves));
+    tcase_add_loop_test(all, test_cut_off_http10, 0, 3);
     tcase_add_loop_test(all, test_half_a_response_http2, 0, 2);
     tcase_add_test(all, test_end_without_a_head);
     tcase_add_loop_test(all, test_head_and_old_peers, 0, 2);

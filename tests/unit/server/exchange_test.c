@@ -25,10 +25,12 @@ static void on_span(const mesh_span *span, void *user)
     heard->duration = span->duration_ns;
 }
 
+static int64_t now = 1000;
+
 static int64_t fixed_now(const struct world *world)
 {
     (void)world;
-    return 1000;
+    return now;
 }
 
 static int64_t fixed_unix(const struct world *world)
@@ -133,6 +135,33 @@ START_TEST(test_copies)
 }
 END_TEST
 
+/* Pieces of a cookie are one field again, in place of the first; over HTTP/1.1 nothing is taken for a piece. */
+START_TEST(test_cookies)
+{
+    static const mesh_header headers[] = { { "a", 1, "1", 1 },        { "cookie", 6, "x=1", 3 }, { "b", 1, "2", 1 },
+                                           { "cookie", 6, "y=2", 3 }, { "cookie", 6, "", 0 },    { "c", 1, "3", 1 } };
+    struct http1_head head = { .method = mesh__view_of("GET"), .path = mesh__view_of("/"), .minor = 1 };
+    mesh_server *server = new_server(NULL);
+    struct peer *peer = mesh__peer_new(&server->mem, "", false, 0, "");
+    char stream; /* which only has to be there */
+    bool is_http2 = _i == 1;
+    head.headers = headers;
+    head.header_count = 6;
+    mesh_exchange *exchange =
+        mesh__exchange_new(server, NULL, is_http2 ? (struct http2_stream *)(void *)&stream : NULL, peer, &head);
+    ck_assert_ptr_nonnull(exchange);
+    ck_assert_uint_eq(mesh_exchange_header_count(exchange), is_http2 ? 4 : 6);
+    ck_assert_str_eq(mesh_exchange_header_value(exchange, "cookie"), is_http2 ? "x=1; y=2; " : "x=1");
+    ck_assert_uint_eq(exchange->headers[1].value_size, strlen(exchange->headers[1].value));
+    ck_assert_str_eq(exchange->headers[2].name, "b");
+    ck_assert_str_eq(exchange->headers[2].value, "2");
+    ck_assert_str_eq(mesh_exchange_header_value(exchange, "c"), "3");
+    mesh__exchange_unref(exchange);
+    mesh__peer_unref(&server->mem, peer);
+    free_server(server);
+}
+END_TEST
+
 START_TEST(test_span)
 {
     struct heard heard = { 0 };
@@ -211,6 +240,87 @@ START_TEST(test_older_reply)
 }
 END_TEST
 
+/* What was wrong with the request is what a drop answers, whichever function met it. */
+static const struct {
+    mesh_status fault;
+    int32_t refusal;
+} faults[] = {
+    { MESH_PROTOCOL, 400 },         { MESH_DEADLINE, 408 },         { MESH_BODY_TOO_LARGE, 413 },
+    { MESH_HEADER_TOO_LARGE, 431 }, { MESH_TOO_MANY_HEADERS, 431 },
+};
+
+START_TEST(test_refusal_of_a_drop)
+{
+    mesh_server *server = new_server(NULL);
+    const void *message;
+    size_t size;
+    char byte;
+    for (int i = 0; i < 2; i++) {
+        mesh_exchange *exchange = receive(server, "POST", "/", true);
+        exchange->in_pieces = true;
+        mesh__flow_end(exchange, faults[_i].fault);
+        mesh_status status = i == 0 ? mesh_exchange_read(exchange, &byte, 1, 0, &size)
+                                    : mesh_exchange_receive(exchange, 0, &message, &size);
+        ck_assert_int_eq(status, faults[_i].fault);
+        ck_assert_int_eq(exchange->refusal, faults[_i].refusal);
+        mesh__exchange_unref(exchange);
+    }
+    free_server(server);
+}
+END_TEST
+
+static void ignore(mesh_exchange *exchange, void *user)
+{
+    (void)exchange;
+    (void)user;
+}
+
+/* Of a peer that sends nothing only the time counts at which somebody waits for it. */
+START_TEST(test_reading_since)
+{
+    mesh_server *server = new_server(NULL);
+    mesh_exchange *exchange = receive(server, "POST", "/", true);
+    char byte;
+    size_t got;
+    exchange->in_pieces = true;
+    ck_assert_int_eq(mesh__flow_reading_since(exchange), NANOS_NEVER);
+    ck_assert_int_eq(mesh_exchange_read(exchange, &byte, 1, 0, &got), MESH_EAGAIN);
+    ck_assert_int_eq(mesh__flow_reading_since(exchange), NANOS_NEVER);
+    now = 3000;
+    ck_assert_int_eq(mesh_exchange_on_ready(exchange, ignore, NULL), MESH_OK);
+    ck_assert_int_eq(mesh__flow_reading_since(exchange), 3000);
+    now = 3500;
+    ck_assert_int_eq(mesh_exchange_read(exchange, &byte, 1, 0, &got), MESH_EAGAIN);
+    ck_assert_int_eq(mesh__flow_reading_since(exchange), NANOS_NEVER);
+    now = 9000;
+    ck_assert_int_eq(mesh_exchange_on_ready(exchange, ignore, NULL), MESH_OK);
+    ck_assert_int_eq(mesh__flow_reading_since(exchange), 8500); /* it had waited for 500 before */
+    ck_assert(mesh__flow_put(exchange, mesh__view("a", 1)));
+    ck_assert_int_eq(mesh__flow_reading_since(exchange), NANOS_NEVER);
+    now = 1000;
+    mesh__exchange_unref(exchange);
+    free_server(server);
+}
+END_TEST
+
+/* An exchange outlives the server's settings. */
+START_TEST(test_receive_without_settings)
+{
+    mesh_server *server = new_server(NULL);
+    mesh_exchange *exchange = receive(server, "POST", "/", true);
+    const void *message;
+    size_t size;
+    server->settings = NULL;
+    mesh__buf_append(&exchange->body, "\0\0\0\0\2hi\0\0\0\0\x65", 12);
+    ck_assert_int_eq(mesh_exchange_receive(exchange, 0, &message, &size), MESH_OK);
+    ck_assert_uint_eq(size, 2);
+    ck_assert_mem_eq(message, "hi", 2);
+    ck_assert_int_eq(mesh_exchange_receive(exchange, 0, &message, &size), MESH_BODY_TOO_LARGE);
+    mesh__exchange_unref(exchange);
+    free_server(server);
+}
+END_TEST
+
 START_TEST(test_refusal)
 {
     struct buf out;
@@ -230,10 +340,14 @@ int main(void)
     suite_add_tcase(suite, tcase);
     tcase_add_test(tcase, test_copies);
     tcase_add_loop_test(tcase, test_peer, 0, 2);
+    tcase_add_loop_test(tcase, test_cookies, 0, 2);
     tcase_add_test(tcase, test_span);
     tcase_add_loop_test(tcase, test_replies, 0, sizeof(rows) / sizeof(rows[0]));
     tcase_add_test(tcase, test_older_reply);
     tcase_add_test(tcase, test_refusal);
+    tcase_add_loop_test(tcase, test_refusal_of_a_drop, 0, sizeof(faults) / sizeof(faults[0]));
+    tcase_add_test(tcase, test_reading_since);
+    tcase_add_test(tcase, test_receive_without_settings);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -16,12 +16,19 @@ static mesh_status feed(void)
     return peer_write(&server);
 }
 
-static void open_server(void)
+static void open_server_unacknowledged(void)
 {
     peer_open(&server, HTTP2_SERVER);
     mesh__buf_init(&script, &mesh__mem_system, 1 << 24);
     mesh__buf_append_text(&script, PREFACE);
     frame(&script, SETTINGS, 0, 0, NULL, 0);
+    ck_assert_int_eq(feed(), MESH_OK);
+    peer_told(&server);
+}
+
+static void open_server(void)
+{
+    open_server_unacknowledged();
     frame(&script, SETTINGS, ACK, 0, NULL, 0);
     ck_assert_int_eq(feed(), MESH_OK);
     peer_told(&server);
@@ -128,7 +135,7 @@ START_TEST(row68_rapid_reset)
     frame32(&script, RST_STREAM, 2 * HTTP2_SPOILED_MAX + 1, HTTP2_CANCEL);
     ck_assert_int_eq(feed(), MESH_PROTOCOL);
     ck_assert_int_eq(written(GOAWAY), HTTP2_ENHANCE_YOUR_CALM);
-    ck_assert_str_eq(mesh__http2_reason(server.conn), "too many streams were reset or malformed");
+    ck_assert_str_eq(mesh__http2_reason(server.conn), "too many streams were reset, refused or malformed");
     close_server();
 }
 END_TEST
@@ -166,6 +173,20 @@ START_TEST(row68_made_to_reset)
         frame32(&script, WINDOW_UPDATE, 2 * i + 1, 0x7fffffff);
         ck_assert_int_eq(feed(), i < HTTP2_SPOILED_MAX ? MESH_OK : MESH_PROTOCOL);
     }
+    close_server();
+}
+END_TEST
+
+/* Row 68: so is one that begins more and more, and is refused, because it does not acknowledge how many it may. */
+START_TEST(row68_made_to_refuse)
+{
+    open_server_unacknowledged();
+    server.quiet = true;
+    for (uint32_t i = 0; i <= 100 + HTTP2_SPOILED_MAX; i++) {
+        frame_headers(&script, 2 * i + 1, 0, GET);
+        ck_assert_int_eq(feed(), i < 100 + HTTP2_SPOILED_MAX ? MESH_OK : MESH_PROTOCOL);
+    }
+    ck_assert_int_eq(written(GOAWAY), HTTP2_ENHANCE_YOUR_CALM);
     close_server();
 }
 END_TEST
@@ -315,6 +336,7 @@ static Suite *suite(void)
     tcase_add_test(tcase, row68_rapid_reset);
     tcase_add_test(tcase, floods_at_once);
     tcase_add_test(tcase, row68_made_to_reset);
+    tcase_add_test(tcase, row68_made_to_refuse);
     tcase_add_test(tcase, row68_half_are_cancelled);
     tcase_add_test(tcase, too_many_streams);
     tcase_add_test(tcase, limits);
