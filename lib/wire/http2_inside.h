@@ -125,8 +125,8 @@ void mesh__http2_break(struct http2_stream *stream, mesh_status status, const ch
 /* Tells the end of a stream that nghttp2 has closed or will never touch again, and frees it. */
 void mesh__http2_tell_closed(struct http2_stream *stream, uint32_t code);
 
-/* Counts a stream that has ended, well or not. Those that a client spoils cost a server work and its peer nothing: it may
- * not do so again and again. */
+/* Counts a stream that has ended, well or not. Those that a client spoils cost a server work and its peer nothing: it
+ * may not do so again and again. */
 void mesh__http2_count_stream(struct http2_conn *conn, bool well);
 
 /* Brackets around an event of a stream. The second is false when it must not be touched any more. */
