@@ -131,7 +131,7 @@ static void set(struct harness *harness, mesh_config *config, const char *place,
     ck_assert_msg(mesh_config_set_json(config, place, json) == MESH_OK, "%s: %s", place, json);
 }
 
-/* Who this program is, and mutual TLS for every service. */
+/* Who this program is, and mutual TLS for every service. With many handshakes at once one may take its time. */
 static void secure(struct harness *harness, mesh_config *config)
 {
     char text[400];
@@ -141,6 +141,7 @@ static void secure(struct harness *harness, mesh_config *config)
                    folder, folder);
     set(harness, config, "/identity", text);
     set(harness, config, "/defaults/tls", "{'mode': 'mutual', 'peers': ['spiffe://shop/test']}");
+    set(harness, config, "/defaults/connect_timeout", "'10s'");
 }
 
 /* Each of the other threads may have a connection of its own, but not where that costs a handshake. */
