@@ -314,7 +314,9 @@ void mesh__attempt_start(struct call *call, uint8_t attempt)
         .to_head = mesh__view_equal(call->method, VIEW_LITERAL("HEAD")),
         .limits = { policy->max_header, policy->max_headers, policy->max_body },
     };
-    mesh__request_prepare(call, record->span_id, call->machine.attempts[attempt].cut_at);
+    /* A stream's attempt is cut at its own time only as long as no head has come: the peer has until the deadline. */
+    mesh_nanos until = call->stream ? call->config.deadline.at : call->machine.attempts[attempt].cut_at;
+    mesh__request_prepare(call, record->span_id, until);
     if (mesh__grpc_is(call))
         mesh__grpc_begin(call);
     if (call->stream)
