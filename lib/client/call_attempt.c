@@ -269,13 +269,15 @@ static void on_end(struct exchange *exchange)
     mesh__call_feed(call, &input);
 }
 
-/* For retry.on: what the peer said, or that it could not be reached. What this side ran out of is nobody's status. */
+/* For retry.on: what the peer said, or that it could not be reached. What this side ran out of, or its own limit turned
+ * away, is nobody's status. */
 static int32_t grpc_status_of(const struct call *call, const struct failure *failure)
 {
     if (!mesh__grpc_is(call))
         return MESH_GRPC_OK;
     int32_t status = mesh__grpc_of_failure(failure->status, failure->by_peer ? (int64_t)failure->code : -1);
-    return failure->by_peer || status == MESH_GRPC_UNAVAILABLE ? status : MESH_GRPC_OK;
+    bool unreachable = status == MESH_GRPC_UNAVAILABLE && failure->status != MESH_OVERLOADED;
+    return failure->by_peer || unreachable ? status : MESH_GRPC_OK;
 }
 
 static void on_failed(struct exchange *exchange, const struct failure *failure)

@@ -329,6 +329,28 @@ START_TEST(every_grpc_call_has_a_status)
 }
 END_TEST
 
+/* Nobody was unavailable but this side: another attempt would only take more of what there is too little of. */
+START_TEST(what_our_own_limit_turned_away_is_not_repeated)
+{
+    static const struct grpc_answer ok[] = { OK };
+    open_client(RETRY ", 'limits': {'max_pending': 1}");
+    grpc_scene_answer(ok, 1);
+    mesh_request request = grpc_scene_request("ask");
+    for (int i = 0; i < 2; i++) /* the first one waits for the connection */
+        ck_assert_int_eq(mesh_call_start(grpc_scene.client, "test", &request, NULL, NULL), MESH_OK);
+    mesh_result *result = grpc_scene_next();
+    ck_assert_int_eq(mesh_result_code(result), MESH_OVERLOADED);
+    ck_assert_int_eq(mesh_result_grpc_status(result), MESH_GRPC_UNAVAILABLE);
+    ck_assert_uint_eq(mesh_result_attempt_count(result), 1);
+    ck_assert_int_eq(attempt_of(result, 0).grpc_status, MESH_GRPC_UNAVAILABLE);
+    ck_assert_int_eq(attempt_of(result, 0).stop, MESH_STOP_NOT_RETRYABLE);
+    mesh_result_free(result);
+    result = grpc_scene_next();
+    ck_assert_int_eq(mesh_result_grpc_status(result), MESH_GRPC_OK);
+    mesh_result_free(result);
+}
+END_TEST
+
 static struct {
     size_t count;
     int32_t rows[8][2]; /* kind and gRPC status */
@@ -395,6 +417,7 @@ int main(void)
         headers_and_trailers,
         a_body_that_is_wrong_is_reset_and_the_connection_lives,
         every_grpc_call_has_a_status,
+        what_our_own_limit_turned_away_is_not_repeated,
         spans_carry_the_status,
     };
     Suite *suite = suite_create("gRPC calls");

@@ -68,6 +68,9 @@ void grpc_scene_answer(const struct grpc_answer *answers, size_t most);
 /* Makes a call, and lets time pass until it has ended. NULL when it could not be started. */
 mesh_result *grpc_scene_call(const mesh_request *request);
 
+/* Lets time pass until a call that was started has ended. */
+mesh_result *grpc_scene_next(void);
+
 /* A gRPC request with this text as its message. */
 mesh_request grpc_scene_request(const char *message);
 
