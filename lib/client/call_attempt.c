@@ -363,11 +363,25 @@ static void fill_record(struct call *call, uint8_t attempt)
     record->receive = between(exchange->first_at, end);
 }
 
+void mesh__attempt_judge(struct call *call, uint8_t attempt)
+{
+    const struct machine_attempt *machine = &call->machine.attempts[attempt];
+    const struct call_attempt *at = &call->attempts[attempt];
+    bool shut = mesh__live_report(at->endpoint, breaker_of(call->service), call->service->count, machine->ticket,
+                                  &machine->verdict, machine->report.probe, mesh__call_time(call),
+                                  (uint32_t)mesh__rng_next(&call->shard->rng));
+    if (shut) {
+        COUNTER_ADD(at->at->counters.shuts, 1);
+        mesh__outbox_log(call->shard->client->outbox, MESH_LOG_INFO, "%s: breaker of %s shut after %s",
+                         call->service->live->name, at->endpoint->address.text,
+                         mesh_status_name(machine->report.status));
+    }
+}
+
 void mesh__attempt_report(struct call *call, uint8_t attempt)
 {
     const struct machine_attempt *machine = &call->machine.attempts[attempt];
     const struct call_attempt *at = &call->attempts[attempt];
-    struct shard *shard = call->shard;
     fill_record(call, attempt);
     atomic_fetch_sub(&at->endpoint->active, 1);
     if (machine->holds_retry)
@@ -377,15 +391,7 @@ void mesh__attempt_report(struct call *call, uint8_t attempt)
         COUNTER_ADD(counters->attempt_failures, 1);
     else if (machine->report.http_status >= 500)
         COUNTER_ADD(counters->responses_5xx, 1);
-    bool shut = mesh__live_report(at->endpoint, breaker_of(call->service), call->service->count, machine->ticket,
-                                  &machine->verdict, machine->report.probe, mesh__call_time(call),
-                                  (uint32_t)mesh__rng_next(&shard->rng));
-    if (shut) {
-        COUNTER_ADD(counters->shuts, 1);
-        mesh__outbox_log(shard->client->outbox, MESH_LOG_INFO, "%s: breaker of %s shut after %s",
-                         call->service->live->name, at->endpoint->address.text,
-                         mesh_status_name(machine->report.status));
-    }
+    mesh__attempt_judge(call, attempt);
     mesh__complete_attempt_span(call, attempt);
 }
 

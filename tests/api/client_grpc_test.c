@@ -5,6 +5,7 @@
 #include "api/grpc_scene.h"
 
 #include <check.h>
+#include <mesh/stream.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -407,6 +408,48 @@ START_TEST(breakers_look_at_grpc_statuses)
 }
 END_TEST
 
+static bool breaker_is(const char *state)
+{
+    char expected[64];
+    char *text = mesh_client_inspect(grpc_scene.client, "test");
+    ck_assert_ptr_nonnull(text);
+    (void)snprintf(expected, sizeof(expected), "\"breaker\":\"%s\"", state);
+    bool is = strstr(text, expected) != NULL;
+    ck_assert_msg(is || strstr(text, "\"breaker\":\"") != NULL, "%s", text);
+    mesh_string_free(text);
+    return is;
+}
+
+/* A stream stays open for as long as it likes, and is cancelled in the end: its endpoint is back at its head. */
+START_TEST(a_probe_that_stays_open_brings_its_endpoint_back)
+{
+    static const struct grpc_answer answers[] = { SAID("grpc-status: 14"), OPEN };
+    open_client(HTTP2 ", 'circuit_breaker': {'failures': 1}");
+    grpc_scene_answer(answers, 2);
+    mesh_request request = grpc_scene_request("ask");
+    mesh_result_free(grpc_scene_call(&request));
+    ck_assert(breaker_is("shut"));
+    grpc_scene.now += 2 * NANOS_S; /* the jitter of the first second included */
+    request.timeout_ns = -1;
+    request.flags |= (uint32_t)MESH_STREAM_WHOLE;
+    mesh_stream *stream;
+    const mesh_result *head;
+    ck_assert_int_eq(mesh_stream_open(grpc_scene.client, "test", &request, NULL, &stream), MESH_OK);
+    for (int turns = 0; turns < 100 && mesh_stream_head(stream, 0, &head) == MESH_EAGAIN; turns++)
+        ck_assert_int_eq(mesh_loop_process(grpc_scene.client, 0), MESH_OK);
+    ck_assert_int_eq(mesh_stream_head(stream, 0, &head), MESH_OK);
+    ck_assert(breaker_is("closed"));
+    grpc_scene.now += 3600 * NANOS_S;
+    ck_assert_int_eq(mesh_stream_finish(stream, NULL), MESH_CANCELLED);
+    while (grpc_scene.peer.cancelled == 0)
+        ck_assert_int_eq(mesh_loop_process(grpc_scene.client, 0), MESH_OK);
+    ck_assert(breaker_is("closed"));
+    mesh_counters counters = MESH_COUNTERS_INIT;
+    ck_assert_int_eq(mesh_client_counters(grpc_scene.client, "test", NULL, &counters), MESH_OK);
+    ck_assert_uint_eq(counters.probes, 1);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -419,6 +462,7 @@ int main(void)
         every_grpc_call_has_a_status,
         what_our_own_limit_turned_away_is_not_repeated,
         spans_carry_the_status,
+        a_probe_that_stays_open_brings_its_endpoint_back,
     };
     Suite *suite = suite_create("gRPC calls");
     TCase *tcase = tcase_create("gRPC calls");

@@ -32,6 +32,10 @@
     {                                                                                                                  \
         -1, NULL, TEXT(""), NULL, true, code                                                                           \
     }
+#define OPEN                                                                                                           \
+    {                                                                                                                  \
+        200, GRPC, TEXT(""), "", false, 1                                                                              \
+    }
 #define SILENCE                                                                                                        \
     {                                                                                                                  \
         -1, NULL, TEXT(""), NULL, false, 0                                                                             \
