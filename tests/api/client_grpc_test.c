@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RETRY_TIMED(words) HTTP2 ", 'retry': {'per_try_timeout': '1s', 'non_idempotent': true, 'on': [" words "]}"
+
 /* What becomes of them. */
 #define RETURNS(message, body) MESH_OK, 0, message, body, 1, 0, 0
 #define ENDS(grpc_status, message) MESH_OK, grpc_status, message, "", 1, 0, 0
@@ -83,8 +85,10 @@ static const struct row_of_grpc {
     { "refused for ever", HTTP2 ", 'retry': {'on': []}", { RESET(HTTP2_REFUSED_STREAM) },
       MESH_REFUSED, 14, NULL, "", 2, MESH_RETRY_UNSENT, MESH_STOP_NOT_RETRYABLE },
     { "silence", HTTP2, { SILENCE }, MESH_DEADLINE, 4, NULL, "", 1, 0, MESH_STOP_DEADLINE },
-    { "silence, twice", HTTP2 ", 'retry': {'per_try_timeout': '1s', 'non_idempotent': true, 'on': ['per-try-timeout']}",
-      { SILENCE }, MESH_PER_TRY_TIMEOUT, 4, NULL, "", 2, MESH_RETRY_PER_TRY_TIMEOUT, MESH_STOP_ATTEMPTS },
+    { "silence, twice", RETRY_TIMED("'per-try-timeout'"), { SILENCE },
+      MESH_PER_TRY_TIMEOUT, 4, NULL, "", 2, MESH_RETRY_PER_TRY_TIMEOUT, MESH_STOP_ATTEMPTS },
+    { "silence, by the word of its status", RETRY_TIMED("'deadline-exceeded'"), { SILENCE }, MESH_PER_TRY_TIMEOUT, 4,
+      NULL, "", 1, 0, MESH_STOP_NOT_RETRYABLE },
     /* Retries. */
     { "unavailable, then a message", RETRY, { SAID("grpc-status: 14"), OK }, REPEATED(UNAVAILABLE) },
     { "exhausted in the head, then one", RETRY, { ONLY("grpc-status: 8"), OK }, REPEATED(RESOURCE_EXHAUSTED) },
