@@ -87,17 +87,24 @@ static bool had_little_time(const struct step *step, const struct machine_attemp
     return deadline->is_short || had < mesh__nanos_sub(deadline->at, step->machine->started_at) / 2;
 }
 
+static mesh_nanos time_until(const struct machine_attempt *attempt, mesh_nanos at)
+{
+    return mesh__nanos_max(mesh__nanos_sub(at, attempt->picked_at), 0);
+}
+
 static void end_attempt(struct step *step, mesh_status status)
 {
     struct machine_attempt *attempt = last_attempt(step->machine);
     attempt->phase = ATTEMPT_ENDED;
     attempt->report.status = status;
     /* How long a stream stays open says nothing about its endpoint: it has answered. */
-    mesh_nanos until = attempt->delivered ? attempt->answered_at : step->now;
-    attempt->report.elapsed = mesh__nanos_max(mesh__nanos_sub(until, attempt->picked_at), 0);
-    attempt->report.short_deadline = status == MESH_DEADLINE && (attempt->delivered || had_little_time(step, attempt));
+    if (!attempt->report.delivered)
+        attempt->report.elapsed = time_until(attempt, step->now);
+    attempt->report.short_deadline = status == MESH_DEADLINE && had_little_time(step, attempt);
     attempt->has_response = status == MESH_OK;
     attempt->verdict = mesh__classify(&attempt->report);
+    if (attempt->judged && attempt->verdict.breaker < BREAKER_FAILURE)
+        attempt->verdict = (struct verdict){ .breaker = BREAKER_NEUTRAL, .sample = SAMPLE_NONE };
     emit_for(step, EFFECT_REPORT, last_index(step->machine));
 }
 
@@ -142,7 +149,7 @@ static void finish_committed(struct step *step)
 {
     const struct machine_attempt *attempt = last_attempt(step->machine);
     struct retry_answer answer = may_retry(step, &attempt->report);
-    if (attempt->delivered && !attempt->has_response)
+    if (attempt->report.delivered && !attempt->has_response)
         finish_with_last(step, MESH_STOP_NOT_RETRYABLE);
     else
         finish_with_last(step, answer.retry == MESH_RETRY_NONE ? answer.stop : MESH_STOP_REPLAY);
@@ -274,6 +281,20 @@ static void note_grpc(const struct step *step, struct report *report)
     report->pushback = clamp(step->input->pushback);
 }
 
+/* A probe that has answered well says so at once: its stream may be open for longer than the endpoint can wait. */
+static void judge_probe(struct step *step)
+{
+    struct machine_attempt *attempt = last_attempt(step->machine);
+    struct report whole = attempt->report;
+    whole.status = MESH_OK;
+    struct verdict verdict = mesh__classify(&whole);
+    if (!whole.probe || verdict.breaker != BREAKER_SUCCESS)
+        return;
+    attempt->judged = true;
+    attempt->verdict = verdict;
+    emit_for(step, EFFECT_JUDGE, last_index(step->machine));
+}
+
 /* There will be no other attempt, so this one has all the time that is left; its head is handed on once it is there. */
 static void commit(struct step *step)
 {
@@ -284,8 +305,9 @@ static void commit(struct step *step)
     arm(step, attempt->cut_at);
     if (attempt->report.http_status == 0)
         return;
-    attempt->delivered = true;
-    attempt->answered_at = step->now;
+    attempt->report.delivered = true;
+    attempt->report.elapsed = time_until(attempt, step->now);
+    judge_probe(step);
     emit_for(step, EFFECT_DELIVER, last_index(machine));
 }
 
@@ -299,7 +321,7 @@ static void on_commit(struct step *step)
 static void on_head(struct step *step)
 {
     struct machine_attempt *attempt = live_attempt(step);
-    if (attempt == NULL || attempt->delivered)
+    if (attempt == NULL || attempt->report.delivered)
         return;
     attempt->phase = ATTEMPT_OPEN;
     attempt->report.http_status = step->input->http_status;

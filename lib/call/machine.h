@@ -7,10 +7,11 @@
  * probe's, a retry's), which only the machine knows how to give back. A PICKED with MESH_OK is always followed by
  * START.
  *
- * What always holds: every attempt that START began gets exactly one REPORT; RELEASE comes exactly once if ADMITTED
- * said yes, and never otherwise; DONE is the last effect of a call and comes exactly once; events after DONE, or about
- * an attempt that has been reported, change nothing. There is one timer; ARM moves it; a TIMER before its time arms it
- * again. While a call is live the timer is set, to the deadline at the latest; DONE ends it.
+ * What always holds: every attempt that START began gets exactly one REPORT, and before it at most one JUDGE; RELEASE
+ * comes exactly once if ADMITTED said yes, and never otherwise; DONE is the last effect of a call and comes exactly
+ * once; events after DONE, or about an attempt that has been reported, change nothing. There is one timer; ARM moves
+ * it; a TIMER before its time arms it again. While a call is live the timer is set, to the deadline at the latest; DONE
+ * ends it.
  *
  * docs/internals/call-machine.md has the table of states and events. */
 #ifndef MESH__CALL_MACHINE_H
@@ -69,12 +70,13 @@ struct machine_input {
 };
 
 enum machine_effect {
-    EFFECT_RESOLVE,   /* feed RESOLVED when the endpoints are known, or cannot be */
-    EFFECT_ADMIT,     /* take a place among the service's requests, count a deposit; feed ADMITTED */
-    EFFECT_PICK,      /* choose an endpoint for `attempt`; feed PICKED */
-    EFFECT_START,     /* get a connection and send; feed READY, SENT, HEAD, BODY, END or FAILED */
-    EFFECT_STOP,      /* take the attempt's exchange down: nothing more is fed for it */
-    EFFECT_REPORT,    /* the attempt has ended: its report and verdict are in the machine */
+    EFFECT_RESOLVE, /* feed RESOLVED when the endpoints are known, or cannot be */
+    EFFECT_ADMIT,   /* take a place among the service's requests, count a deposit; feed ADMITTED */
+    EFFECT_PICK,    /* choose an endpoint for `attempt`; feed PICKED */
+    EFFECT_START,   /* get a connection and send; feed READY, SENT, HEAD, BODY, END or FAILED */
+    EFFECT_STOP,    /* take the attempt's exchange down: nothing more is fed for it */
+    EFFECT_REPORT,  /* the attempt has ended: its report and verdict are in the machine */
+    EFFECT_JUDGE,   /* the head of a probe speaks for its endpoint: tell the breaker and the estimate of the verdict */
     EFFECT_ASK_RETRY, /* take a token and a place among the retries; feed RETRY_ADMITTED */
     EFFECT_ARM,       /* feed TIMER at `at`; NANOS_NEVER: never */
     EFFECT_DELIVER,   /* hand the head of `attempt` on; bodies follow as they come */
@@ -108,13 +110,12 @@ enum attempt_phase { ATTEMPT_NONE, ATTEMPT_WAITING /* for a connection */, ATTEM
 struct machine_attempt {
     enum attempt_phase phase;
     struct report report;   /* final once EFFECT_REPORT has come */
-    struct verdict verdict; /* likewise */
+    struct verdict verdict; /* likewise; at JUDGE it is that of the head */
     uint16_t ticket;
     bool holds_retry;  /* a place among the service's retries, to be given back with EFFECT_REPORT */
     bool has_response; /* whole */
     mesh_nanos picked_at, cut_at;
-    bool delivered; /* its head was handed on, at `answered_at` */
-    mesh_nanos answered_at;
+    bool judged;           /* a probe whose head has been told of: JUDGE */
     mesh_nanos backoff;    /* the pause before it */
     enum mesh_retry retry; /* why another followed */
     enum mesh_stop stop;   /* why none did */

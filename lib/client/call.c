@@ -98,6 +98,9 @@ static void carry_out(struct call *call, const struct effect *effect)
     case EFFECT_REPORT:
         mesh__attempt_report(call, effect->attempt);
         break;
+    case EFFECT_JUDGE:
+        mesh__attempt_judge(call, effect->attempt);
+        break;
     case EFFECT_ASK_RETRY:
         mesh__attempt_ask_another(call, effect->attempt);
         break;

@@ -269,13 +269,15 @@ static void on_end(struct exchange *exchange)
     mesh__call_feed(call, &input);
 }
 
-/* For retry.on: what the peer said, or that it could not be reached. What this side ran out of is nobody's status. */
+/* For retry.on: what the peer said, or that it could not be reached. What this side ran out of, or its own limit turned
+ * away, is nobody's status. */
 static int32_t grpc_status_of(const struct call *call, const struct failure *failure)
 {
     if (!mesh__grpc_is(call))
         return MESH_GRPC_OK;
     int32_t status = mesh__grpc_of_failure(failure->status, failure->by_peer ? (int64_t)failure->code : -1);
-    return failure->by_peer || status == MESH_GRPC_UNAVAILABLE ? status : MESH_GRPC_OK;
+    bool unreachable = status == MESH_GRPC_UNAVAILABLE && failure->status != MESH_OVERLOADED;
+    return failure->by_peer || unreachable ? status : MESH_GRPC_OK;
 }
 
 static void on_failed(struct exchange *exchange, const struct failure *failure)
@@ -314,7 +316,9 @@ void mesh__attempt_start(struct call *call, uint8_t attempt)
         .to_head = mesh__view_equal(call->method, VIEW_LITERAL("HEAD")),
         .limits = { policy->max_header, policy->max_headers, policy->max_body },
     };
-    mesh__request_prepare(call, record->span_id, call->machine.attempts[attempt].cut_at);
+    /* A stream's attempt is cut at its own time only as long as no head has come: the peer has until the deadline. */
+    mesh_nanos until = call->stream ? call->config.deadline.at : call->machine.attempts[attempt].cut_at;
+    mesh__request_prepare(call, record->span_id, until);
     if (mesh__grpc_is(call))
         mesh__grpc_begin(call);
     if (call->stream)
@@ -359,11 +363,25 @@ static void fill_record(struct call *call, uint8_t attempt)
     record->receive = between(exchange->first_at, end);
 }
 
+void mesh__attempt_judge(struct call *call, uint8_t attempt)
+{
+    const struct machine_attempt *machine = &call->machine.attempts[attempt];
+    const struct call_attempt *at = &call->attempts[attempt];
+    bool shut = mesh__live_report(at->endpoint, breaker_of(call->service), call->service->count, machine->ticket,
+                                  &machine->verdict, machine->report.probe, mesh__call_time(call),
+                                  (uint32_t)mesh__rng_next(&call->shard->rng));
+    if (shut) {
+        COUNTER_ADD(at->at->counters.shuts, 1);
+        mesh__outbox_log(call->shard->client->outbox, MESH_LOG_INFO, "%s: breaker of %s shut after %s",
+                         call->service->live->name, at->endpoint->address.text,
+                         mesh_status_name(machine->report.status));
+    }
+}
+
 void mesh__attempt_report(struct call *call, uint8_t attempt)
 {
     const struct machine_attempt *machine = &call->machine.attempts[attempt];
     const struct call_attempt *at = &call->attempts[attempt];
-    struct shard *shard = call->shard;
     fill_record(call, attempt);
     atomic_fetch_sub(&at->endpoint->active, 1);
     if (machine->holds_retry)
@@ -373,15 +391,7 @@ void mesh__attempt_report(struct call *call, uint8_t attempt)
         COUNTER_ADD(counters->attempt_failures, 1);
     else if (machine->report.http_status >= 500)
         COUNTER_ADD(counters->responses_5xx, 1);
-    bool shut = mesh__live_report(at->endpoint, breaker_of(call->service), call->service->count, machine->ticket,
-                                  &machine->verdict, machine->report.probe, mesh__call_time(call),
-                                  (uint32_t)mesh__rng_next(&shard->rng));
-    if (shut) {
-        COUNTER_ADD(counters->shuts, 1);
-        mesh__outbox_log(shard->client->outbox, MESH_LOG_INFO, "%s: breaker of %s shut after %s",
-                         call->service->live->name, at->endpoint->address.text,
-                         mesh_status_name(machine->report.status));
-    }
+    mesh__attempt_judge(call, attempt);
     mesh__complete_attempt_span(call, attempt);
 }
 

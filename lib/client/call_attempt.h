@@ -15,6 +15,9 @@ void mesh__attempt_start(struct call *, uint8_t attempt);
  * call may be done. */
 void mesh__attempt_give_up(struct call *, mesh_status status, enum grpc_status grpc_status, const char *reason);
 
+/* JUDGE: estimate and breaker. */
+void mesh__attempt_judge(struct call *, uint8_t attempt);
+
 /* REPORT: the record that the user will see, counters, estimate, breaker and span. */
 void mesh__attempt_report(struct call *, uint8_t attempt);
 

@@ -39,13 +39,13 @@ static size_t add_unless_set(const struct call *call, const char *name, const ch
     return 1;
 }
 
-size_t mesh__grpc_fields(struct call *call, mesh_nanos cut_at, mesh_header *out)
+size_t mesh__grpc_fields(struct call *call, mesh_nanos until, mesh_header *out)
 {
     struct grpc_call *grpc = &call->grpc;
     size_t count = add_unless_set(call, "te", "trailers", out);
     count += add_unless_set(call, "content-type", "application/grpc", out + count);
-    if (cut_at != NANOS_NEVER) {
-        grpc->timeout[mesh__grpc_timeout_format(mesh__nanos_sub(cut_at, call->shard->loop.now), grpc->timeout)] = '\0';
+    if (until != NANOS_NEVER) {
+        grpc->timeout[mesh__grpc_timeout_format(mesh__nanos_sub(until, call->shard->loop.now), grpc->timeout)] = '\0';
         count += add_unless_set(call, "grpc-timeout", grpc->timeout, out + count);
     }
     if (call->machine.counted > 1) {

@@ -16,7 +16,7 @@ static inline bool mesh__grpc_is(const struct call *call)
 
 /* The fields of the next attempt, at most GRPC_OWN_FIELDS, which the caller has not set: te, content-type,
  * grpc-timeout, grpc-previous-rpc-attempts. How many. */
-size_t mesh__grpc_fields(struct call *, mesh_nanos cut_at, mesh_header *out);
+size_t mesh__grpc_fields(struct call *, mesh_nanos until, mesh_header *out);
 
 /* The next attempt's body, and nothing known of its response yet. */
 void mesh__grpc_begin(struct call *);

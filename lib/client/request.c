@@ -232,7 +232,7 @@ static mesh_header field(const char *name, const char *value, size_t size)
     return (mesh_header){ name, strlen(name), value, size };
 }
 
-void mesh__request_prepare(struct call *call, const uint8_t span_id[8], mesh_nanos cut_at)
+void mesh__request_prepare(struct call *call, const uint8_t span_id[8], mesh_nanos until)
 {
     const struct service_config *policy = call->service->policy;
     struct exchange *exchange = &call->exchange;
@@ -244,9 +244,9 @@ void mesh__request_prepare(struct call *call, const uint8_t span_id[8], mesh_nan
         own[count++] = field("tracestate", call->tracestate, strlen(call->tracestate));
     if (call->baggage[0] != '\0')
         own[count++] = field("baggage", call->baggage, strlen(call->baggage));
-    int64_t ms = mesh__deadline_left_ms(cut_at, call->shard->loop.now);
+    int64_t ms = mesh__deadline_left_ms(until, call->shard->loop.now);
     if (mesh__grpc_is(call))
-        count += mesh__grpc_fields(call, cut_at, own + count);
+        count += mesh__grpc_fields(call, until, own + count);
     else if (ms >= 0 && !mesh__request_has(call, VIEW_LITERAL("x-envoy-expected-rq-timeout-ms")))
         own[count++] = field("x-envoy-expected-rq-timeout-ms", call->left, write_decimal(call->left, (uint64_t)ms));
     call->groups[0] = (struct http1_field_group){ policy->headers, policy->header_count };

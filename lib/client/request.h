@@ -21,7 +21,7 @@ mesh_status mesh__request_take(struct call *, const char *service, const mesh_re
 /* Whether the caller has set this field. */
 bool mesh__request_has(const struct call *, struct view name);
 
-/* Gives the call's exchange the request of its next attempt. */
-void mesh__request_prepare(struct call *, const uint8_t span_id[8], mesh_nanos cut_at);
+/* Gives the call's exchange the request of its next attempt; `until`: when the peer is told that its time is up. */
+void mesh__request_prepare(struct call *, const uint8_t span_id[8], mesh_nanos until);
 
 #endif

@@ -64,6 +64,12 @@ static struct verdict of_response(const struct report *report)
     return verdict;
 }
 
+/* Ended by this side. */
+static struct verdict of_our_end(const struct report *report)
+{
+    return report->delivered ? of_response(report) : cut_short(report);
+}
+
 struct verdict mesh__classify(const struct report *report)
 {
     switch (report->status) {
@@ -90,7 +96,7 @@ struct verdict mesh__classify(const struct report *report)
         /* A connection that the peer has closed, or went away from in order, tells of itself, not of the endpoint. */
         return report->stale ? cut_short(report) : failure(report, BREAKER_FAILURE);
     case MESH_DEADLINE:
-        return report->short_deadline ? cut_short(report) : failure(report, BREAKER_FAILURE);
+        return report->delivered || report->short_deadline ? of_our_end(report) : failure(report, BREAKER_FAILURE);
     case MESH_CONNECT_TIMEOUT:
     case MESH_TLS_TIMEOUT:
     case MESH_PER_TRY_TIMEOUT:
@@ -101,7 +107,7 @@ struct verdict mesh__classify(const struct report *report)
     case MESH_BODY_TOO_LARGE:
     case MESH_HEADER_TOO_LARGE:
     case MESH_TOO_MANY_HEADERS:
-        return cut_short(report);
+        return of_our_end(report);
     default:
         return (struct verdict){ .breaker = BREAKER_NEUTRAL, .sample = SAMPLE_NONE };
     }

@@ -5,9 +5,12 @@
 #include "api/grpc_scene.h"
 
 #include <check.h>
+#include <mesh/stream.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define RETRY_TIMED(words) HTTP2 ", 'retry': {'per_try_timeout': '1s', 'non_idempotent': true, 'on': [" words "]}"
 
 /* What becomes of them. */
 #define RETURNS(message, body) MESH_OK, 0, message, body, 1, 0, 0
@@ -82,8 +85,10 @@ static const struct row_of_grpc {
     { "refused for ever", HTTP2 ", 'retry': {'on': []}", { RESET(HTTP2_REFUSED_STREAM) },
       MESH_REFUSED, 14, NULL, "", 2, MESH_RETRY_UNSENT, MESH_STOP_NOT_RETRYABLE },
     { "silence", HTTP2, { SILENCE }, MESH_DEADLINE, 4, NULL, "", 1, 0, MESH_STOP_DEADLINE },
-    { "silence, twice", HTTP2 ", 'retry': {'per_try_timeout': '1s', 'non_idempotent': true, 'on': ['per-try-timeout']}",
-      { SILENCE }, MESH_PER_TRY_TIMEOUT, 4, NULL, "", 2, MESH_RETRY_PER_TRY_TIMEOUT, MESH_STOP_ATTEMPTS },
+    { "silence, twice", RETRY_TIMED("'per-try-timeout'"), { SILENCE },
+      MESH_PER_TRY_TIMEOUT, 4, NULL, "", 2, MESH_RETRY_PER_TRY_TIMEOUT, MESH_STOP_ATTEMPTS },
+    { "silence, by the word of its status", RETRY_TIMED("'deadline-exceeded'"), { SILENCE }, MESH_PER_TRY_TIMEOUT, 4,
+      NULL, "", 1, 0, MESH_STOP_NOT_RETRYABLE },
     /* Retries. */
     { "unavailable, then a message", RETRY, { SAID("grpc-status: 14"), OK }, REPEATED(UNAVAILABLE) },
     { "exhausted in the head, then one", RETRY, { ONLY("grpc-status: 8"), OK }, REPEATED(RESOURCE_EXHAUSTED) },
@@ -329,6 +334,28 @@ START_TEST(every_grpc_call_has_a_status)
 }
 END_TEST
 
+/* Nobody was unavailable but this side: another attempt would only take more of what there is too little of. */
+START_TEST(what_our_own_limit_turned_away_is_not_repeated)
+{
+    static const struct grpc_answer ok[] = { OK };
+    open_client(RETRY ", 'limits': {'max_pending': 1}");
+    grpc_scene_answer(ok, 1);
+    mesh_request request = grpc_scene_request("ask");
+    for (int i = 0; i < 2; i++) /* the first one waits for the connection */
+        ck_assert_int_eq(mesh_call_start(grpc_scene.client, "test", &request, NULL, NULL), MESH_OK);
+    mesh_result *result = grpc_scene_next();
+    ck_assert_int_eq(mesh_result_code(result), MESH_OVERLOADED);
+    ck_assert_int_eq(mesh_result_grpc_status(result), MESH_GRPC_UNAVAILABLE);
+    ck_assert_uint_eq(mesh_result_attempt_count(result), 1);
+    ck_assert_int_eq(attempt_of(result, 0).grpc_status, MESH_GRPC_UNAVAILABLE);
+    ck_assert_int_eq(attempt_of(result, 0).stop, MESH_STOP_NOT_RETRYABLE);
+    mesh_result_free(result);
+    result = grpc_scene_next();
+    ck_assert_int_eq(mesh_result_grpc_status(result), MESH_GRPC_OK);
+    mesh_result_free(result);
+}
+END_TEST
+
 static struct {
     size_t count;
     int32_t rows[8][2]; /* kind and gRPC status */
@@ -385,6 +412,48 @@ START_TEST(breakers_look_at_grpc_statuses)
 }
 END_TEST
 
+static bool breaker_is(const char *state)
+{
+    char expected[64];
+    char *text = mesh_client_inspect(grpc_scene.client, "test");
+    ck_assert_ptr_nonnull(text);
+    (void)snprintf(expected, sizeof(expected), "\"breaker\":\"%s\"", state);
+    bool is = strstr(text, expected) != NULL;
+    ck_assert_msg(is || strstr(text, "\"breaker\":\"") != NULL, "%s", text);
+    mesh_string_free(text);
+    return is;
+}
+
+/* A stream stays open for as long as it likes, and is cancelled in the end: its endpoint is back at its head. */
+START_TEST(a_probe_that_stays_open_brings_its_endpoint_back)
+{
+    static const struct grpc_answer answers[] = { SAID("grpc-status: 14"), OPEN };
+    open_client(HTTP2 ", 'circuit_breaker': {'failures': 1}");
+    grpc_scene_answer(answers, 2);
+    mesh_request request = grpc_scene_request("ask");
+    mesh_result_free(grpc_scene_call(&request));
+    ck_assert(breaker_is("shut"));
+    grpc_scene.now += 2 * NANOS_S; /* the jitter of the first second included */
+    request.timeout_ns = -1;
+    request.flags |= (uint32_t)MESH_STREAM_WHOLE;
+    mesh_stream *stream;
+    const mesh_result *head;
+    ck_assert_int_eq(mesh_stream_open(grpc_scene.client, "test", &request, NULL, &stream), MESH_OK);
+    for (int turns = 0; turns < 100 && mesh_stream_head(stream, 0, &head) == MESH_EAGAIN; turns++)
+        ck_assert_int_eq(mesh_loop_process(grpc_scene.client, 0), MESH_OK);
+    ck_assert_int_eq(mesh_stream_head(stream, 0, &head), MESH_OK);
+    ck_assert(breaker_is("closed"));
+    grpc_scene.now += 3600 * NANOS_S;
+    ck_assert_int_eq(mesh_stream_finish(stream, NULL), MESH_CANCELLED);
+    while (grpc_scene.peer.cancelled == 0)
+        ck_assert_int_eq(mesh_loop_process(grpc_scene.client, 0), MESH_OK);
+    ck_assert(breaker_is("closed"));
+    mesh_counters counters = MESH_COUNTERS_INIT;
+    ck_assert_int_eq(mesh_client_counters(grpc_scene.client, "test", NULL, &counters), MESH_OK);
+    ck_assert_uint_eq(counters.probes, 1);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -395,7 +464,9 @@ int main(void)
         headers_and_trailers,
         a_body_that_is_wrong_is_reset_and_the_connection_lives,
         every_grpc_call_has_a_status,
+        what_our_own_limit_turned_away_is_not_repeated,
         spans_carry_the_status,
+        a_probe_that_stays_open_brings_its_endpoint_back,
     };
     Suite *suite = suite_create("gRPC calls");
     TCase *tcase = tcase_create("gRPC calls");

@@ -226,7 +226,8 @@ START_TEST(deadline_covers_the_stream)
 }
 END_TEST
 
-/* The service's timeout holds where the request has none of its own. */
+/* The service's timeout holds where the request has none of its own; what ends an attempt without a head is not what
+ * the peer is told. */
 START_TEST(whose_timeout_holds)
 {
     static const struct {
@@ -234,7 +235,7 @@ START_TEST(whose_timeout_holds)
         long least, most;
     } rows[] = { { 0, 10001, 20000 }, { 3600 * SECOND, 3500000, 3600000 }, { SECOND * 9, 1, 9000 }, { -1, -1, -1 } };
     struct stream_scene scene;
-    open_with(&scene, _i, ", 'timeout': '20s'");
+    open_with(&scene, _i, ", 'timeout': '20s', 'retry': {'per_try_timeout': '8s'}");
     stream_scene_open(&scene);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         mesh_request request = MESH_REQUEST_INIT;

@@ -102,12 +102,8 @@ void grpc_scene_answer(const struct grpc_answer *answers, size_t most)
     peer->requests = 0;
 }
 
-mesh_result *grpc_scene_call(const mesh_request *request)
+mesh_result *grpc_scene_next(void)
 {
-    mesh_status status = mesh_call_start(grpc_scene.client, "test", request, NULL, NULL);
-    if (status == MESH_NO_MEMORY && grpc_scene.fail_at > 0)
-        return NULL;
-    NEED(status == MESH_OK);
     for (int turns = 0; turns < 10000; turns++) {
         mesh_completion completion = MESH_COMPLETION_INIT;
         uint32_t count = 0;
@@ -120,6 +116,15 @@ mesh_result *grpc_scene_call(const mesh_request *request)
     }
     (void)fputs("the call never ended\n", stderr);
     abort();
+}
+
+mesh_result *grpc_scene_call(const mesh_request *request)
+{
+    mesh_status status = mesh_call_start(grpc_scene.client, "test", request, NULL, NULL);
+    if (status == MESH_NO_MEMORY && grpc_scene.fail_at > 0)
+        return NULL;
+    NEED(status == MESH_OK);
+    return grpc_scene_next();
 }
 
 mesh_request grpc_scene_request(const char *message)

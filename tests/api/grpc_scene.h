@@ -32,6 +32,10 @@
     {                                                                                                                  \
         -1, NULL, TEXT(""), NULL, true, code                                                                           \
     }
+#define OPEN                                                                                                           \
+    {                                                                                                                  \
+        200, GRPC, TEXT(""), "", false, 1                                                                              \
+    }
 #define SILENCE                                                                                                        \
     {                                                                                                                  \
         -1, NULL, TEXT(""), NULL, false, 0                                                                             \
@@ -67,6 +71,9 @@ void grpc_scene_answer(const struct grpc_answer *answers, size_t most);
 
 /* Makes a call, and lets time pass until it has ended. NULL when it could not be started. */
 mesh_result *grpc_scene_call(const mesh_request *request);
+
+/* Lets time pass until a call that was started has ended. */
+mesh_result *grpc_scene_next(void);
 
 /* A gRPC request with this text as its message. */
 mesh_request grpc_scene_request(const char *message);

@@ -62,6 +62,8 @@ static enum body_next next_piece(void *user, size_t most, struct view *bytes, st
         return BODY_MORE;
     if (reply->answer->reset)
         return BODY_BROKEN;
+    if (reply->answer->code != 0)
+        return BODY_LATER;
     *trailers = (struct http1_field_group){ reply->trailers, parse(reply->answer->trailers, reply->trailers) };
     return BODY_LAST;
 }

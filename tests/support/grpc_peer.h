@@ -23,7 +23,7 @@ struct grpc_answer {
     struct view body;     /* frames as they are, in pieces of grpc_peer.piece */
     const char *trailers; /* fields; NULL: none */
     bool reset;           /* RST_STREAM with this code: instead of an answer, or behind the body, if there is one */
-    uint32_t code;
+    uint32_t code;        /* without `reset`, and not 0: the response stays open behind the body */
 };
 
 struct grpc_peer {

@@ -18,7 +18,7 @@ struct trial {
     struct machine machine;
     mesh_nanos now, timer;
     uint32_t started, reported, stopped, frees;
-    bool live_attempt, admitted, released, done, committed, delivered;
+    bool live_attempt, admitted, released, done, committed, delivered, judged;
     int retry_places;
     int32_t next_answer; /* the event that has to come next; -1: any */
     mesh_status answer;
@@ -118,6 +118,11 @@ static void on_effect(struct trial *t, const struct effect *effect)
     case EFFECT_REPORT:
         on_report(t, effect->attempt);
         break;
+    case EFFECT_JUDGE:
+        ck_assert_msg(t->live_attempt && !t->judged && !t->delivered, "JUDGE twice, or too late");
+        ck_assert(t->machine.attempts[effect->attempt].report.probe && t->config.commit_on_head);
+        t->judged = true;
+        break;
     case EFFECT_DELIVER:
         ck_assert(t->live_attempt && !t->delivered && t->config.commit_on_head);
         t->committed = t->delivered = true;
@@ -210,7 +215,7 @@ START_TEST(invariants)
 {
     struct trial t = { .next_answer = -1 };
     mesh__rng_init(&t.rng, (uint64_t)_i);
-    uint32_t calls = 0, tries = 0, deepest = 0, delivered = 0, undelivered = 0;
+    uint32_t calls = 0, tries = 0, deepest = 0, delivered = 0, undelivered = 0, judged = 0;
     new_call(&t);
     uint32_t after = 0;
     for (int i = 0; i < STEPS; i++) {
@@ -220,14 +225,17 @@ START_TEST(invariants)
         calls++;
         tries += t.started;
         delivered += t.delivered;
+        judged += t.judged;
         undelivered += t.committed && !t.delivered;
         deepest = t.started > deepest ? t.started : deepest;
         after = 0;
         new_call(&t);
     }
-    ck_assert_msg(calls > 1000 && tries > calls / 2 && deepest > 4 && delivered > 50 && undelivered > 50,
-                  "the walk is worth something: %u calls, %u tries, at most %u, %u delivered, %u committed before that",
-                  calls, tries, deepest, delivered, undelivered);
+    ck_assert_msg(
+        calls > 1000 && tries > calls / 2 && deepest > 4 && delivered > 50 && undelivered > 50 && judged > 10,
+        "the walk is worth something: %u calls, %u tries, at most %u, %u delivered, %u committed before that, "
+        "%u judged",
+        calls, tries, deepest, delivered, undelivered, judged);
 }
 END_TEST
 

@@ -441,23 +441,65 @@ START_TEST(head_that_may_be_retried_is_withheld)
 }
 END_TEST
 
-/* An open stream is no slow endpoint, and one that lasts until the deadline no broken one. */
+/* An open stream is no slow endpoint, and one that lasts until the deadline, or is cancelled, no broken one. A probe
+ * speaks at its head, since it may stay open for longer than anybody can wait for its word, and then only of failure.
+ */
 START_TEST(an_endpoint_is_judged_by_its_head)
 {
     static const struct {
-        enum machine_event event;
-        enum breaker_event verdict;
-        enum sample sample;
-    } rows[] = { { EVENT_END, BREAKER_SUCCESS, SAMPLE_RECORD }, { EVENT_TIMER, BREAKER_NEUTRAL, SAMPLE_RAISE } };
+        bool probe;
+        int32_t head;
+        struct machine_input end;
+        const char *at_head;
+        struct verdict verdict; /* at the end */
+    } rows[] = {
+        { false, 200, { .event = EVENT_END }, "DELIVER0", { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 10 * NANOS_MS } },
+        { false, 200, { .event = EVENT_TIMER }, "DELIVER0", { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 10 * NANOS_MS } },
+        { false, 200, { .event = EVENT_CANCEL }, "DELIVER0", { BREAKER_SUCCESS, 0, SAMPLE_RECORD, 10 * NANOS_MS } },
+        { false, 500, { .event = EVENT_CANCEL }, "DELIVER0", { BREAKER_FAILURE, 0, SAMPLE_RECORD, NANOS_S } },
+        { false,
+          200,
+          { .event = EVENT_FAILED, .status = MESH_PARTIAL_RESPONSE },
+          "DELIVER0",
+          { BREAKER_FAILURE, 0, SAMPLE_RECORD, NANOS_S } },
+        { true, 200, { .event = EVENT_END }, "JUDGE0 DELIVER0", { BREAKER_NEUTRAL, 0, SAMPLE_NONE, 0 } },
+        { true, 200, { .event = EVENT_TIMER }, "JUDGE0 DELIVER0", { BREAKER_NEUTRAL, 0, SAMPLE_NONE, 0 } },
+        { true, 200, { .event = EVENT_CANCEL }, "JUDGE0 DELIVER0", { BREAKER_NEUTRAL, 0, SAMPLE_NONE, 0 } },
+        { true,
+          200,
+          { .event = EVENT_FAILED, .status = MESH_PARTIAL_RESPONSE },
+          "JUDGE0 DELIVER0",
+          { BREAKER_FAILURE, 0, SAMPLE_RECORD, NANOS_S } },
+        { true,
+          200,
+          { .event = EVENT_END, .grpc_status = MESH_GRPC_INTERNAL },
+          "JUDGE0 DELIVER0",
+          { BREAKER_FAILURE, 0, SAMPLE_RECORD, NANOS_S } },
+        { true, 500, { .event = EVENT_CANCEL }, "DELIVER0", { BREAKER_FAILURE, 0, SAMPLE_RECORD, NANOS_S } },
+    };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct script s;
-        make_stream(&s);
-        FEED(&s, 10, HEAD, .http_status = 200, .retry_after = -1);
-        script_feed(&s, 1000, (struct machine_input){ .event = rows[i].event });
+        char expected[64];
+        script_init(&s);
+        s.config.commit_on_head = true;
+        s.config.idempotent = false;
+        FEED(&s, 0, START, .status = MESH_OK);
+        FEED(&s, 0, RESOLVED, .status = MESH_OK);
+        FEED(&s, 0, ADMITTED, .status = MESH_OK);
+        FEED(&s, 0, PICKED, .probe = rows[i].probe);
+        const struct machine_attempt *attempt = &s.machine.attempts[0];
+        (void)snprintf(expected, sizeof(expected), "COMMITTED: ARM@1000 %s", rows[i].at_head);
+        ck_assert_str_eq(FEED(&s, 10, HEAD, .http_status = rows[i].head, .retry_after = -1), expected);
+        if (attempt->judged) {
+            ck_assert_int_eq(attempt->verdict.breaker, BREAKER_SUCCESS);
+            ck_assert_int_eq(attempt->verdict.sample, SAMPLE_RESET);
+            ck_assert_int_eq(attempt->verdict.sample_ns, 10 * NANOS_MS);
+        }
+        script_feed(&s, 1000, rows[i].end);
         ck_assert_int_eq(s.machine.state, MACHINE_DONE);
-        ck_assert_int_eq(s.machine.attempts[0].verdict.breaker, rows[i].verdict);
-        ck_assert_int_eq(s.machine.attempts[0].verdict.sample, rows[i].sample);
-        ck_assert_int_eq(s.machine.attempts[0].verdict.sample_ns, 10 * NANOS_MS);
+        ck_assert_msg(attempt->verdict.breaker == rows[i].verdict.breaker, "row %zu", i);
+        ck_assert_msg(attempt->verdict.sample == rows[i].verdict.sample, "row %zu", i);
+        ck_assert_int_eq(attempt->verdict.sample_ns, rows[i].verdict.sample_ns);
     }
 }
 END_TEST

@@ -48,11 +48,11 @@ static inline void script_add(struct script *s, const char *format, ...)
 
 static inline void script_add_effect(struct script *s, const struct effect *e)
 {
-    static const char *const names[] = { "RESOLVE",   "ADMIT", "PICK",    "START",   "STOP", "REPORT",
-                                         "ASK_RETRY", "ARM",   "DELIVER", "RELEASE", "DONE" };
+    static const char *const names[] = { "RESOLVE", "ADMIT",     "PICK", "START",   "STOP",    "REPORT",
+                                         "JUDGE",   "ASK_RETRY", "ARM",  "DELIVER", "RELEASE", "DONE" };
     script_add(s, " %s", names[e->kind]);
     if (e->kind == EFFECT_PICK || e->kind == EFFECT_START || e->kind == EFFECT_STOP || e->kind == EFFECT_REPORT ||
-        e->kind == EFFECT_DELIVER)
+        e->kind == EFFECT_JUDGE || e->kind == EFFECT_DELIVER)
         script_add(s, "%u", e->attempt);
     if (e->kind == EFFECT_ARM)
         script_add(s, "@%lld", e->at == NANOS_NEVER ? -1LL : (long long)(e->at / NANOS_MS));
@@ -60,8 +60,8 @@ static inline void script_add_effect(struct script *s, const struct effect *e)
         script_add(s, "%u:%d", e->attempt, e->status);
 }
 
-/* Feeds one event; the answer as "STATE: EFFECT EFFECT", ARM@ms, PICK, START, STOP, REPORT and DELIVER with their
- * attempt, DONE with attempt:status. */
+/* Feeds one event; the answer as "STATE: EFFECT EFFECT", ARM@ms, PICK, START, STOP, REPORT, JUDGE and DELIVER with
+ * their attempt, DONE with attempt:status. */
 static inline const char *script_feed(struct script *s, int64_t ms, struct machine_input input)
 {
     mesh__machine_step(&s->machine, &s->config, &input, ms * NANOS_MS, &s->effects);

@@ -307,6 +307,7 @@ static void world_effect(struct world *w, struct world_call *call, const struct 
     case EFFECT_ARM:
         WORLD_REQUIRE(mesh__heap_set(&w->heap, &call->timer.timer, effect->at));
         break;
+    case EFFECT_JUDGE: /* calls here are no streams */
     case EFFECT_DELIVER:
         break;
     case EFFECT_RELEASE:
