@@ -136,12 +136,12 @@ static struct failure failure_of(const struct channel_http2 *self, const struct 
     return failure;
 }
 
-/* The connection went away in order before it took anything of the exchange: nothing has been tried yet. Once, since
- * whatever makes connections go away may do so for ever. */
+/* The connection went away in order before anything of the exchange was written: nothing has been tried, and its source
+ * has not been asked. Once, since whatever makes connections go away may do so for ever. */
 static bool may_move(const struct channel_http2 *self, const struct exchange *exchange, const struct failure *failure)
 {
-    return failure->status == MESH_REFUSED && failure->stale && exchange->sent == 0 && !exchange->moved &&
-           !self->channel->pool->retired;
+    return failure->status == MESH_REFUSED && failure->stale && !mesh__http2_stream_sent(exchange->stream) &&
+           !exchange->moved && !self->channel->pool->retired;
 }
 
 static void on_closed(void *user, struct http2_stream *stream, const struct http2_closed *closed)

@@ -168,6 +168,34 @@ START_TEST(sources_that_break)
 }
 END_TEST
 
+/* Frames that were made of an exchange, and that the connection then did not take, have used its source up: it does not
+ * move to another connection when this one goes away, though it is unsent. */
+START_TEST(goaway_behind_frames_that_were_not_taken)
+{
+    struct flow busy = { 0 }, flow = { 0 };
+    peer.by_hand = true;
+    flow_begin(&busy, "GET", 0, false);
+    pass(0);
+    say_frame(SETTINGS, 0, 0, "", 0);
+    pass(0);
+    scene.write_room = 0;
+    flow_give(&flow, "all there is", true);
+    flow_begin(&flow, "POST", -1, false);
+    pass(0);
+    ck_assert_int_eq(flow.asked, 1);
+    ck_assert_str_eq(flow.story, "r");
+    say_goaway(1, HTTP2_NO_ERROR);
+    pass_a_little();
+    ck_assert_str_eq(flow.story, "rf");
+    ck_assert_int_eq(flow.failure.status, MESH_REFUSED);
+    ck_assert(flow.failure.unsent && flow.failure.stale);
+    ck_assert_int_eq(flow.asked, 1);
+    scene.write_room = SIZE_MAX;
+    flow_over(&flow);
+    flow_over(&busy);
+}
+END_TEST
+
 /* Gives what was told back, until as much has come; false: it stands still. */
 static bool take(struct flow *flow, uint64_t size)
 {
@@ -234,7 +262,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = { both_ways_at_once, early_answer, early_answer_of_a_peer_that_does_not_read,
-                                   sources_that_break };
+                                   sources_that_break, goaway_behind_frames_that_were_not_taken };
     int failed = run_suite_in("http2 flow", tests, sizeof(tests) / sizeof(tests[0]), http2_setup, http2_teardown);
     Suite *suite = suite_create("stalled");
     TCase *tcase = tcase_create("stalled");
