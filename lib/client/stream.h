@@ -54,11 +54,11 @@ struct mesh_stream {
     struct mesh_result *result; /* the driver's while OPEN, but for the head once it was handed on */
     bool answered;              /* the head was handed on */
     bool finished;
-    uint32_t wanted;   /* enum stream_want, or-ed */
-    bool posted;       /* the driver has been told and has not looked */
-    mesh_status fault; /* what the reader found wrong with the response; MESH_OK: nothing */
-    enum grpc_status fault_grpc;
-    const char *fault_reason;
+    uint32_t wanted;             /* enum stream_want, or-ed */
+    bool posted;                 /* the driver has been told and has not looked */
+    mesh_status fault;           /* what the reader found wrong with the response; MESH_OK: nothing */
+    enum grpc_status fault_grpc; /* of `fault`, or `broken` */
+    const char *fault_reason;    /* static, or NULL */
 
     /* The request. */
     struct pipe out;
@@ -86,7 +86,7 @@ struct mesh_stream {
     bool decoding;
     bool no_messages; /* the response is not gRPC: what comes is dropped */
     struct buf message;
-    mesh_status broken; /* what receiving answers from now on, if not MESH_OK */
+    mesh_status broken; /* what receiving answers from now on, and a call ends with that ended well; or MESH_OK */
 };
 
 /* ---- life ---- */
