@@ -91,7 +91,8 @@ mesh_status mesh_stream_write(mesh_stream *stream, const void *bytes, size_t siz
     mesh_status status = mesh__stream_run(stream, mesh__stream_try_write, &wish, timeout_ns);
     if (written)
         *written = wish.done;
-    return status == MESH_EAGAIN && wish.done > 0 ? MESH_OK : status;
+    bool must_not_wait = status == MESH_EAGAIN || status == MESH_EREENTRY;
+    return must_not_wait && wish.done > 0 ? MESH_OK : status;
 }
 
 mesh_status mesh_stream_send(mesh_stream *stream, const void *message, size_t size, int64_t timeout_ns)

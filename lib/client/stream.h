@@ -39,11 +39,12 @@ struct mesh_stream {
     struct shard *shard;        /* while OPEN */
     void *user;
     mesh_call_id id;
-    bool notify;    /* MESH_STREAM_NOTIFY */
-    bool whole;     /* MESH_STREAM_WHOLE: the request is the call's body */
-    bool endless;   /* request.timeout_ns was below 0 */
-    bool may_wait;  /* the client is not an external one */
-    bool committed; /* the driver's */
+    bool notify;       /* MESH_STREAM_NOTIFY */
+    bool whole;        /* MESH_STREAM_WHOLE: the request is the call's body */
+    bool endless;      /* request.timeout_ns was below 0 */
+    bool may_wait;     /* the client is not an external one */
+    bool committed;    /* the driver's */
+    bool commit_asked; /* the driver's: of this attempt */
 
     /* A futex for waiters: changes when something that was wanted has come. */
     _Atomic uint32_t word, waiters;
@@ -78,7 +79,7 @@ struct mesh_stream {
     struct mesh_stream *next_note;
 
     /* Notes; under `lock`. */
-    bool note_wanted; /* MESH_EAGAIN was answered */
+    uint32_t note_wanted; /* enum stream_want, or-ed: of what MESH_EAGAIN was answered to */
     bool note_queued;
 
     /* The reader's: the message that is being received. */

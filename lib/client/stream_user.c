@@ -221,7 +221,7 @@ static mesh_status try_once(struct mesh_stream *stream, stream_try *attempt, str
     pthread_mutex_lock(&stream->lock);
     mesh_status status = attempt(stream, wish);
     if (status == MESH_EAGAIN && last && stream->notify)
-        stream->note_wanted = true;
+        stream->note_wanted |= stream->wanted;
     *seen = atomic_load(&stream->word);
     bool live = stream->call != NULL;
     bool stir = live && wish->tell && post(stream);

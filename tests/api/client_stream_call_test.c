@@ -325,6 +325,44 @@ START_TEST(notes_by_next)
 }
 END_TEST
 
+/* Waits for one note of this stream, and for nothing else. */
+static void await_note(const struct stream_scene *scene, const mesh_stream *stream)
+{
+    mesh_completion completion = MESH_COMPLETION_INIT;
+    uint32_t count;
+    ck_assert_int_eq(mesh_client_next(scene->client, &completion, 1, -1, &count), MESH_OK);
+    ck_assert_int_eq(completion.kind, MESH_COMPLETION_STREAM);
+    ck_assert_ptr_eq(completion.stream, stream);
+}
+
+/* Both directions answered MESH_EAGAIN: what comes of one does not use up the other's note. */
+START_TEST(notes_of_two_directions)
+{
+    static char bytes[65536];
+    struct stream_scene scene;
+    mesh_request request = MESH_REQUEST_INIT;
+    mesh_stream *stream;
+    size_t sent = 0, read = 0, moved;
+    stream_scene_begin(&scene, _i);
+    stream_scene_open(&scene);
+    request.method = "POST";
+    request.path = "/echo";
+    request.flags = MESH_STREAM_NOTIFY;
+    ck_assert_int_eq(mesh_stream_open(scene.client, "test", &request, NULL, &stream), MESH_OK);
+    ck_assert_int_eq(mesh_stream_read(stream, bytes, sizeof(bytes), 0, &moved), MESH_EAGAIN);
+    while (mesh_stream_write(stream, bytes, sizeof(bytes), 0, &moved) == MESH_OK)
+        sent += moved;
+    await_note(&scene, stream);
+    for (; read < sent; read += moved)
+        ck_assert_int_eq(mesh_stream_read(stream, bytes, sizeof(bytes), -1, &moved), MESH_OK);
+    while (mesh_stream_write(stream, bytes, 1, 0, &moved) == MESH_EAGAIN)
+        await_note(&scene, stream);
+    ck_assert_uint_eq(moved, 1);
+    mesh_result_free(finish(stream));
+    stream_scene_close(&scene);
+}
+END_TEST
+
 START_TEST(notes_by_callback)
 {
     static char body[NOTED];
@@ -444,6 +482,7 @@ int main(void)
     tcase_add_loop_test(tcase, no_messages, 0, STREAM_DRIVERS);
     tcase_add_loop_test(tcase, callbacks, 0, STREAM_CELLS);
     tcase_add_loop_test(tcase, notes_by_next, 0, STREAM_EXTERNAL);
+    tcase_add_loop_test(tcase, notes_of_two_directions, 0, STREAM_EXTERNAL);
     tcase_add_loop_test(tcase, notes_by_callback, 0, STREAM_CELLS);
     tcase_add_loop_test(tcase, many_streams, 0, STREAM_CELLS);
     suite_add_tcase(suite, tcase);
