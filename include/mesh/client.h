@@ -39,7 +39,9 @@ typedef struct mesh_completion {
     mesh_call_id id;
     void *user;          /* as given to mesh_call_start() or mesh_stream_open() */
     mesh_result *result; /* NULL of a stream */
-    mesh_stream *stream; /* NULL of a call; never one that mesh_stream_finish() has taken */
+    /* NULL of a call. None is queued for a stream that mesh_stream_finish() has taken; who finishes streams sees to it
+     * that no completion that was taken before is still to be looked at. */
+    mesh_stream *stream;
 } mesh_completion;
 
 #define MESH_COMPLETION_INIT                                                                                           \

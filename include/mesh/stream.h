@@ -44,8 +44,9 @@ MESH_API MESH_NODISCARD mesh_status mesh_stream_open(mesh_client *client, const 
 MESH_API mesh_call_id mesh_stream_id(const mesh_stream *stream);
 
 /* Writes bytes of the request's body. MESH_OK with how many in `*written` (may be NULL): all of them, or as many as
- * could be taken in time, at least one. MESH_EAGAIN: none. Another status: the call has ended, `*written` before that;
- * MESH_ESTALE if it ended with a response. MESH_EINVAL after mesh_stream_end(), and where request.body is all. */
+ * could be taken in time, at least one. MESH_EAGAIN and MESH_EREENTRY: none. MESH_NO_MEMORY: `*written`, and the call
+ * goes on. MESH_EINVAL after mesh_stream_end(), and where request.body is all. Another status: the call has ended,
+ * `*written` before that; MESH_ESTALE if it ended with a response. */
 MESH_API MESH_NODISCARD mesh_status mesh_stream_write(mesh_stream *stream, const void *bytes, size_t size,
                                                       int64_t timeout_ns, size_t *written);
 
@@ -90,8 +91,8 @@ typedef struct mesh_stream_io {
     uint32_t reserved; /* 0 */
     void *user;
 
-    /* Puts up to `size` bytes of the request's body into `space`. Returns how many; 0: it is complete; below 0: the
-     * call is given up. NULL: request.body is all. */
+    /* Puts up to `size` bytes of the request's body, of gRPC with the frames, into `space`. Returns how many; 0: it is
+     * complete; below 0: the call is given up. NULL: request.body is all. */
     int64_t (*produce)(void *user, void *space, size_t size);
 
     /* The response's head; as mesh_stream_head(). Returns 0, or anything else to give the call up. */

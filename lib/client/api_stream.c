@@ -91,7 +91,8 @@ mesh_status mesh_stream_write(mesh_stream *stream, const void *bytes, size_t siz
     mesh_status status = mesh__stream_run(stream, mesh__stream_try_write, &wish, timeout_ns);
     if (written)
         *written = wish.done;
-    return status == MESH_EAGAIN && wish.done > 0 ? MESH_OK : status;
+    bool must_not_wait = status == MESH_EAGAIN || status == MESH_EREENTRY;
+    return must_not_wait && wish.done > 0 ? MESH_OK : status;
 }
 
 mesh_status mesh_stream_send(mesh_stream *stream, const void *message, size_t size, int64_t timeout_ns)
@@ -208,6 +209,8 @@ mesh_status mesh_stream_finish(mesh_stream *stream, mesh_result **out)
     if (result)
         stream->result = NULL;
     pthread_mutex_unlock(&stream->lock);
+    if (result)
+        mesh__stream_conclude(stream, result);
     mesh__stream_unref(stream);
     return give(result ? result : mesh__result_static(MESH_CANCELLED), out);
 }
@@ -276,7 +279,7 @@ static void pump(mesh_stream *stream, const mesh_stream_io *io)
         else if (io->consume && io->consume(io->user, space, got) != 0)
             break;
     }
-    mesh__stream_cancel(stream);
+    mesh__stream_give_up(stream, "a callback gave the call up");
 }
 
 mesh_status mesh_call_stream(mesh_client *client, const char *service, const mesh_request *request,

@@ -99,9 +99,10 @@ static bool has_come(struct mesh_stream *stream, uint32_t what)
         return false;
     stream->wanted &= ~what;
     atomic_fetch_add(&stream->word, 1);
-    if (stream->note_wanted && !stream->note_queued) {
+    bool note = (stream->note_wanted & what) != 0;
+    stream->note_wanted &= ~what; /* one that is queued tells of it, too */
+    if (note && !stream->note_queued) {
         struct shard *shard = stream->shard;
-        stream->note_wanted = false;
         stream->note_queued = true;
         mesh__refs_ref(&stream->refs);
         stream->next_note = NULL;
@@ -138,8 +139,12 @@ static bool must_commit(const struct mesh_stream *stream)
     return !stream->committed && stream->lent > 0 && (full || stream->out.end > stream->replay);
 }
 
+/* Once for each attempt: a step in which many pieces are taken would fill the call's queue of events. */
 static void ask_for_commit(struct call *call)
 {
+    if (call->stream->commit_asked)
+        return;
+    call->stream->commit_asked = true;
     mesh__call_feed(call, &(struct machine_input){ .event = EVENT_COMMIT, .attempt = call->trying });
 }
 
@@ -184,6 +189,7 @@ void mesh__stream_attempt(struct call *call)
     struct mesh_stream *stream = call->stream;
     pthread_mutex_lock(&stream->lock);
     stream->given = stream->lent = 0; /* all of it is there: nothing was committed */
+    stream->commit_asked = false;
     stream->source_waits = false;
     stream->consumed = 0;
     mesh__pipe_release(&stream->in, stream->in.end);

@@ -39,11 +39,12 @@ struct mesh_stream {
     struct shard *shard;        /* while OPEN */
     void *user;
     mesh_call_id id;
-    bool notify;    /* MESH_STREAM_NOTIFY */
-    bool whole;     /* MESH_STREAM_WHOLE: the request is the call's body */
-    bool endless;   /* request.timeout_ns was below 0 */
-    bool may_wait;  /* the client is not an external one */
-    bool committed; /* the driver's */
+    bool notify;       /* MESH_STREAM_NOTIFY */
+    bool whole;        /* MESH_STREAM_WHOLE: the request is the call's body */
+    bool endless;      /* request.timeout_ns was below 0 */
+    bool may_wait;     /* the client is not an external one */
+    bool committed;    /* the driver's */
+    bool commit_asked; /* the driver's: of this attempt */
 
     /* A futex for waiters: changes when something that was wanted has come. */
     _Atomic uint32_t word, waiters;
@@ -54,11 +55,11 @@ struct mesh_stream {
     struct mesh_result *result; /* the driver's while OPEN, but for the head once it was handed on */
     bool answered;              /* the head was handed on */
     bool finished;
-    uint32_t wanted;   /* enum stream_want, or-ed */
-    bool posted;       /* the driver has been told and has not looked */
-    mesh_status fault; /* what the reader found wrong with the response; MESH_OK: nothing */
-    enum grpc_status fault_grpc;
-    const char *fault_reason;
+    uint32_t wanted;             /* enum stream_want, or-ed */
+    bool posted;                 /* the driver has been told and has not looked */
+    mesh_status fault;           /* what the reader found wrong with the response; MESH_OK: nothing */
+    enum grpc_status fault_grpc; /* of `fault`, or `broken` */
+    const char *fault_reason;    /* static, or NULL */
 
     /* The request. */
     struct pipe out;
@@ -78,7 +79,7 @@ struct mesh_stream {
     struct mesh_stream *next_note;
 
     /* Notes; under `lock`. */
-    bool note_wanted; /* MESH_EAGAIN was answered */
+    uint32_t note_wanted; /* enum stream_want, or-ed: of what MESH_EAGAIN was answered to */
     bool note_queued;
 
     /* The reader's: the message that is being received. */
@@ -86,7 +87,7 @@ struct mesh_stream {
     bool decoding;
     bool no_messages; /* the response is not gRPC: what comes is dropped */
     struct buf message;
-    mesh_status broken; /* what receiving answers from now on, if not MESH_OK */
+    mesh_status broken; /* what receiving answers from now on, and a call ends with that ended well; or MESH_OK */
 };
 
 /* ---- life ---- */

@@ -5,6 +5,7 @@
 #include "client/driver.h"
 #include "net/reentry.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -190,7 +191,7 @@ mesh_status mesh__stream_try_message(struct mesh_stream *stream, struct wish *wi
         return status;
     status = wait_to_read(stream);
     if (status == MESH_OK && !mesh__grpc_between(&stream->decoder))
-        status = stream->broken = MESH_PROTOCOL; /* the body ends within a message */
+        status = find_fault(stream, wish, MESH_PROTOCOL, "the response ends within a message");
     return status;
 }
 
@@ -220,7 +221,7 @@ static mesh_status try_once(struct mesh_stream *stream, stream_try *attempt, str
     pthread_mutex_lock(&stream->lock);
     mesh_status status = attempt(stream, wish);
     if (status == MESH_EAGAIN && last && stream->notify)
-        stream->note_wanted = true;
+        stream->note_wanted |= stream->wanted;
     *seen = atomic_load(&stream->word);
     bool live = stream->call != NULL;
     bool stir = live && wish->tell && post(stream);
@@ -269,6 +270,32 @@ mesh_status mesh__stream_run(struct mesh_stream *stream, stream_try *attempt, st
 }
 
 /* ---- without waiting ---- */
+
+void mesh__stream_give_up(struct mesh_stream *stream, const char *reason)
+{
+    stream->broken = MESH_CANCELLED;
+    stream->fault_grpc = GRPC_CANCELLED;
+    stream->fault_reason = reason;
+    mesh__stream_cancel(stream);
+}
+
+void mesh__stream_conclude(const struct mesh_stream *stream, struct mesh_result *result)
+{
+    if (stream->broken == MESH_OK || result->status != MESH_OK)
+        return;
+    char text[200];
+    const char *reason = stream->fault_reason;
+    int size = snprintf(text, sizeof(text), "%s: %s%s%s", mesh_status_name(stream->broken),
+                        mesh_status_text(stream->broken), reason ? ": " : "", reason ? reason : "");
+    size_t most = size < (int)sizeof(text) ? (size_t)size : sizeof(text) - 1;
+    const char *copy = mesh__result_copy(result, mesh__view(text, most));
+    result->status = stream->broken;
+    result->message = copy ? copy : mesh_status_text(result->status);
+    if (result->grpc_status < 0)
+        return;
+    result->grpc_status = (int32_t)stream->fault_grpc;
+    result->grpc_message = result->message;
+}
 
 mesh_status mesh__stream_half_close(struct mesh_stream *stream, mesh_header *trailers, size_t count)
 {

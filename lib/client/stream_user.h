@@ -38,6 +38,13 @@ mesh_status mesh__stream_half_close(struct mesh_stream *, mesh_header *trailers,
 /* Asks the call to end, if it has not. */
 void mesh__stream_cancel(struct mesh_stream *);
 
+/* The user gives the call up. What it ends with is MESH_CANCELLED, also where a response had come whole before. */
+void mesh__stream_give_up(struct mesh_stream *, const char *reason);
+
+/* The stream has ended with this result: what the user's side found wrong with a response that had come whole is put
+ * there. */
+void mesh__stream_conclude(const struct mesh_stream *, struct mesh_result *);
+
 /* True in a child of the process that opened the stream. */
 bool mesh__stream_forked(const struct mesh_stream *);
 
