@@ -212,12 +212,25 @@ static ssize_t break_reading(struct tls_connection *connection, int error)
     return -ECONNRESET;
 }
 
+/* One is enough. */
+static void take_ticket(struct tls_connection *connection)
+{
+    mesh__tls_session_keep(connection);
+    drop_session(connection);
+}
+
+/* mbedTLS would write what is held back while it takes the ticket, and not know that when the write is tried again. So
+ * that write takes the ticket, and no other read comes before it. */
+static bool waits_for_write(const struct tls_connection *connection)
+{
+    return connection->held > 0 && mesh__tls_ticket_waits(&connection->ssl);
+}
+
 /* Whether mbedTLS gave back control for something that is no data, and more input may be there. */
 static bool goes_on(struct tls_connection *connection, int result)
 {
-    if (result == TLS_TICKET_CAME) { /* one is enough */
-        mesh__tls_session_keep(connection);
-        drop_session(connection);
+    if (result == TLS_TICKET_CAME) {
+        take_ticket(connection);
         return true;
     }
     return connection->blocked == TLS_DONE &&
@@ -235,6 +248,8 @@ ssize_t mesh__tls_read(struct tls_connection *connection, void *bytes, size_t si
     begin_call(connection);
     int result = 0;
     for (int i = 0; i < EMPTY_MAX; i++) {
+        if (waits_for_write(connection))
+            return -EAGAIN;
         result = mbedtls_ssl_read(&connection->ssl, bytes, size);
         if (connection->wrote || result > 0 || !goes_on(connection, result))
             break;
@@ -304,6 +319,15 @@ static const unsigned char *next_record(struct cursor from, size_t most, unsigne
     return room;
 }
 
+/* Writes what is held back, then takes the ticket. As mbedtls_ssl_write(). */
+static int write_before_ticket(struct tls_connection *connection)
+{
+    int result = mbedtls_ssl_handshake(&connection->ssl);
+    if (result == TLS_TICKET_CAME)
+        take_ticket(connection);
+    return result == TLS_TICKET_CAME || result == 0 ? (int)connection->held : result;
+}
+
 /* One record, or the rest of the one that is held back, which mbedTLS has encrypted already: only its length counts. */
 static int write_record(struct tls_connection *connection, const struct cursor *cursor, unsigned char room[RECORD_MAX],
                         size_t *size)
@@ -311,6 +335,8 @@ static int write_record(struct tls_connection *connection, const struct cursor *
     const unsigned char *bytes = room;
     room[0] = 0;
     *size = connection->held;
+    if (waits_for_write(connection))
+        return write_before_ticket(connection);
     if (connection->held == 0)
         bytes = next_record(*cursor, connection->record_max, room, size);
     return *size > 0 ? mbedtls_ssl_write(&connection->ssl, bytes, *size) : 0;
@@ -329,6 +355,10 @@ ssize_t mesh__tls_write(struct tls_connection *connection, const struct iovec *v
         int result = write_record(connection, &cursor, room, &size);
         if (size == 0)
             return done;
+        if (result == TLS_TICKET_CAME) {
+            take_ticket(connection);
+            continue;
+        }
         if (result == MBEDTLS_ERR_SSL_WANT_WRITE || result == MBEDTLS_ERR_SSL_WANT_READ) {
             connection->held = size;
             return done > 0 ? done : -EAGAIN;
@@ -343,11 +373,10 @@ ssize_t mesh__tls_write(struct tls_connection *connection, const struct iovec *v
     }
 }
 
-/* Without renegotiation, reading waits for input and writing for room. */
+/* Without renegotiation, reading waits for input and writing for room; but for a ticket behind a write. */
 enum tls_want mesh__tls_wants(const struct tls_connection *connection, bool writing)
 {
-    (void)connection;
-    return writing ? TLS_WANTS_WRITE : TLS_WANTS_READ;
+    return writing || waits_for_write(connection) ? TLS_WANTS_WRITE : TLS_WANTS_READ;
 }
 
 /* ---- end ---- */

@@ -71,6 +71,10 @@ bool mesh__tls_is_memory_error(int error);
 /* Called when a handshake asks for input: all that was written has left mbedTLS. */
 void mesh__tls_flight_sent(mbedtls_ssl_context *);
 
+/* A session of TLS 1.3 has come that has not been taken yet: whatever is asked of mbedTLS next takes it, and first
+ * writes what a write holds back. */
+bool mesh__tls_ticket_waits(const mbedtls_ssl_context *);
+
 /* Called before mbedTLS sends the alert that refuses the peer's certificate. */
 void mesh__tls_before_refusal(mbedtls_ssl_context *);
 extern const mbedtls_x509_crt_profile mesh__tls_profile;

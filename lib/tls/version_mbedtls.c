@@ -114,6 +114,11 @@ void mesh__tls_flight_sent(mbedtls_ssl_context *ssl)
     memset(ssl->cur_out_ctr, 0, sizeof(ssl->cur_out_ctr));
 }
 
+bool mesh__tls_ticket_waits(const mbedtls_ssl_context *ssl)
+{
+    return ssl->conf->endpoint == MBEDTLS_SSL_IS_CLIENT && ssl->state == MBEDTLS_SSL_TLS1_3_NEW_SESSION_TICKET;
+}
+
 /* A client of TLS 1.3 that refuses the server's certificate says so with the handshake's keys, with which it reads
  * already: mbedTLS would write in the clear, and its own servers could not read that. */
 void mesh__tls_before_refusal(mbedtls_ssl_context *ssl)
@@ -157,6 +162,12 @@ bool mesh__tls_key_fits(mbedtls_x509_crt *certificate, mbedtls_pk_context *key)
 void mesh__tls_flight_sent(mbedtls_ssl_context *ssl)
 {
     (void)ssl;
+}
+
+bool mesh__tls_ticket_waits(const mbedtls_ssl_context *ssl)
+{
+    (void)ssl;
+    return false;
 }
 
 void mesh__tls_before_refusal(mbedtls_ssl_context *ssl)
