@@ -18,6 +18,7 @@ struct tls_stream {
     struct stream *below; /* NULL once closed */
     struct tls_spec *spec;
     struct loop_timer timer;
+    struct loop_task read_on; /* a write that reading waited for is out */
     mesh_nanos timeout, began_at, took;
     enum phase phase;
     enum tls_side side;
@@ -271,7 +272,7 @@ static uint32_t translate(const struct tls_stream *self, uint32_t events)
     bool write_reads = mesh__tls_wants(self->connection, true) == TLS_WANTS_READ;
     uint32_t out = events & (LOOP_END | LOOP_READ);
     if (events & LOOP_WRITE)
-        out |= read_writes ? LOOP_READ : LOOP_WRITE;
+        out |= LOOP_WRITE | (read_writes ? LOOP_READ : 0);
     if ((events & LOOP_READ) && write_reads)
         out |= LOOP_WRITE;
     return out;
@@ -321,9 +322,21 @@ static ssize_t tls_read(struct stream *stream, void *bytes, size_t size)
     return self->phase == PHASE_BROKEN ? drop_below(self, bytes, size) : mesh__tls_read(self->connection, bytes, size);
 }
 
+static void on_read_on(struct loop_task *task)
+{
+    struct tls_stream *self = CONTAINER_OF(task, struct tls_stream, read_on);
+    self->stream.ready(self->stream.user, LOOP_READ);
+}
+
+/* What reading left alone until this write was out may have left the socket already: no event below tells of it. */
 static ssize_t tls_write(struct stream *stream, const struct iovec *vector, int count)
 {
-    return mesh__tls_write(self_of(stream)->connection, vector, count);
+    struct tls_stream *self = self_of(stream);
+    bool read_waits = mesh__tls_wants(self->connection, false) == TLS_WANTS_WRITE;
+    ssize_t moved = mesh__tls_write(self->connection, vector, count);
+    if (read_waits && mesh__tls_wants(self->connection, false) == TLS_WANTS_READ)
+        mesh__loop_post(self->desk->loop, &self->read_on);
+    return moved;
 }
 
 static int tls_connected(struct stream *stream)
@@ -386,6 +399,7 @@ static void tls_close(struct stream *stream)
 {
     struct tls_stream *self = self_of(stream);
     mesh__loop_timer_cancel(self->desk->loop, &self->timer);
+    mesh__loop_cancel(&self->read_on);
     if (self->at_work && !self->desk->threads) {
         mesh__loop_cancel(&self->job.task);
         self->at_work = false;
@@ -427,6 +441,7 @@ int mesh__tls_stream_new(const struct tls_plan *plan, struct stream *below, stru
     self->side = plan->side;
     self->timeout = plan->timeout;
     self->timer.fire = on_timer;
+    self->read_on.run = on_read_on;
     self->want = TLS_WANTS_READ; /* also after a step that was never worked at */
     self->job.work = work;
     self->job.back = back;
