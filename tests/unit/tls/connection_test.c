@@ -564,41 +564,6 @@ START_TEST(calls_take_no_memory)
 }
 END_TEST
 
-/* TLS 1.3's tickets come behind the handshake, perhaps while a write is held back: it goes out once and whole. */
-START_TEST(a_ticket_behind_a_write_that_waits)
-{
-    struct pair pair;
-    char bytes[1000], got[1000];
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (char)i;
-    pair_init(&pair, shop.bench, specs[0], specs[1], "peer");
-    for (int rounds = 0; pair.wants[TLS_CLIENT] != TLS_DONE || pair.wants[TLS_SERVER] != TLS_DONE; rounds++) {
-        ck_assert_int_lt(rounds, 1000);
-        for (int side = 0; side < 2; side++)
-            if (pair.wants[side] != TLS_DONE)
-                pair_step(&pair, side);
-    }
-    pair.up.capacity = pair.up.end - pair.up.begin + 1;
-    ck_assert_int_eq(put(&pair, TLS_CLIENT, bytes, sizeof(bytes)), -EAGAIN);
-    for (int i = 0; i < 3; i++) {
-        ck_assert_int_eq(mesh__tls_read(pair.sides[TLS_CLIENT], got, sizeof(got)), -EAGAIN);
-        pair.up.capacity += 10;
-        ck_assert_int_eq(put(&pair, TLS_CLIENT, bytes, sizeof(bytes)), -EAGAIN);
-    }
-    pair.up.capacity = 0;
-    ck_assert_int_eq(put(&pair, TLS_CLIENT, bytes, sizeof(bytes)), sizeof(bytes));
-    ck_assert_int_eq(mesh__tls_read(pair.sides[TLS_SERVER], got, sizeof(got)), sizeof(bytes));
-    ck_assert_mem_eq(got, bytes, sizeof(bytes));
-    ck_assert_int_eq(mesh__tls_read(pair.sides[TLS_SERVER], got, sizeof(got)), -EAGAIN);
-    ck_assert_int_eq(mesh__tls_wants(pair.sides[TLS_CLIENT], false), TLS_WANTS_READ);
-    exchange(&pair, "behind the ticket");
-    pair_fini(&pair);
-    open_pair(&pair, specs[0], specs[1], "peer");
-    ck_assert(report_of(&pair, TLS_CLIENT)->resumed);
-    pair_fini(&pair);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("tls connection");
@@ -607,7 +572,6 @@ int main(void)
     tcase_add_checked_fixture(tc, setup_specs, teardown_specs);
     tcase_add_test(tc, both_sides_know_each_other);
     tcase_add_test(tc, one_byte_at_a_time);
-    tcase_add_test(tc, a_ticket_behind_a_write_that_waits);
     tcase_add_loop_test(tc, alpn_is_agreed, 0, (int)COUNT(alpn));
     tcase_add_test(tc, sessions_are_resumed_with_the_same_peer);
     tcase_add_test(tc, no_session_outlives_its_spec);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session_id_test.c - clients that take no tickets resume by their session's id (TLS 1.2), under the rules of tickets.
+/* session_test.c - clients that take no tickets resume by their session's id (TLS 1.2), under the rules of tickets; and
+ * tickets that come at an awkward time (TLS 1.3).
  *
- * Such a client is a connection of the backend whose configuration is changed from the inside. */
+ * A client without tickets is a connection of the backend whose configuration is changed from the inside. */
 #include "pair.h"
 
 #include "tls/tls_mbedtls.h"
@@ -131,14 +132,52 @@ START_TEST(no_id_outlives_its_certificate)
 }
 END_TEST
 
+/* TLS 1.3's tickets come behind the handshake, perhaps while a write is held back: it goes out once and whole. */
+START_TEST(a_ticket_behind_a_write_that_waits)
+{
+    struct pair pair;
+    char bytes[1000], got[1000];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)i;
+    pair_init(&pair, shop.bench, shop.specs[TLS_CLIENT], shop.specs[TLS_SERVER], "peer");
+    for (int rounds = 0; pair.wants[TLS_CLIENT] != TLS_DONE || pair.wants[TLS_SERVER] != TLS_DONE; rounds++) {
+        ck_assert_int_lt(rounds, 1000);
+        for (int side = 0; side < 2; side++)
+            if (pair.wants[side] != TLS_DONE)
+                pair_step(&pair, side);
+    }
+    pair.up.capacity = pair.up.end - pair.up.begin + 1;
+    ck_assert_int_eq(put(&pair, TLS_CLIENT, bytes, sizeof(bytes)), -EAGAIN);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(mesh__tls_read(pair.sides[TLS_CLIENT], got, sizeof(got)), -EAGAIN);
+        pair.up.capacity += 10;
+        ck_assert_int_eq(put(&pair, TLS_CLIENT, bytes, sizeof(bytes)), -EAGAIN);
+    }
+    pair.up.capacity = 0;
+    ck_assert_int_eq(put(&pair, TLS_CLIENT, bytes, sizeof(bytes)), sizeof(bytes));
+    ck_assert_int_eq(mesh__tls_read(pair.sides[TLS_SERVER], got, sizeof(got)), sizeof(bytes));
+    ck_assert_mem_eq(got, bytes, sizeof(bytes));
+    ck_assert_int_eq(mesh__tls_read(pair.sides[TLS_SERVER], got, sizeof(got)), -EAGAIN);
+    ck_assert_int_eq(mesh__tls_wants(pair.sides[TLS_CLIENT], false), TLS_WANTS_READ);
+    exchange(&pair, "behind the ticket");
+    pair_fini(&pair);
+    pair_init(&pair, shop.bench, shop.specs[TLS_CLIENT], shop.specs[TLS_SERVER], "peer");
+    pair_shake(&pair);
+    assert_open(&pair, "resumed");
+    ck_assert(report_of(&pair, TLS_CLIENT)->resumed);
+    pair_fini(&pair);
+}
+END_TEST
+
 int main(void)
 {
-    Suite *suite = suite_create("tls session ids");
-    TCase *tc = tcase_create("ids");
+    Suite *suite = suite_create("tls sessions");
+    TCase *tc = tcase_create("sessions");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, sessions_are_resumed_by_id, 0, 2);
     tcase_add_test(tc, ids_are_the_specs_own);
     tcase_add_test(tc, no_id_outlives_its_certificate);
+    tcase_add_test(tc, a_ticket_behind_a_write_that_waits);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
